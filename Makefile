@@ -1,0 +1,58 @@
+# Every target calls a script in tools/; what a script needs is made first. Output goes to build/, logs to build/log/.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help deps linux config kernel boot demo test kunit selftest host-test checkpatch export export-check clean distclean
+
+# These count only on the command line, not when the shell happens to hold them.
+$(foreach v,CMD DEBUG FORCE,$(if $(filter environment%,$(origin $v)),$(eval undefine $v)))
+override CMD := $(value CMD)
+export CMD DEBUG FORCE LINUX_SRC LINUX_TAG
+
+help: ## this list (the default)
+	@echo 'make demo shows it; make test checks it. Targets:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
+
+deps: ## install what is missing (apt), pick the Rust toolchain, build bindgen, make the venv
+	@tools/deps
+
+linux: deps ## build/linux: the base kernel as a git repository with the series on top (LINUX_SRC=, LINUX_TAG=, FORCE=1)
+	@tools/linux
+
+config: linux ## configure build/kernel from ci/*.config (DEBUG=1: build/kernel-debug)
+	@tools/kernel config
+
+kernel: linux ## build the kernel (DEBUG=1: the one with KASAN, lockdep and the like)
+	@tools/kernel kernel
+
+boot: kernel ## a shell in the VM on this machine's files; CMD='...' runs one command and returns its exit status
+	@tools/boot
+
+demo: kernel ## keys change in the VM, and a program sees each change through the ring
+	@tools/demo
+
+test: linux ## all tests: host-test, kunit, kernel, selftest; ends with their sum
+	@tools/test host-test kunit kernel selftest
+
+kunit: linux ## the driver's KUnit suites on user-mode Linux
+	@tools/kunit
+
+selftest: kernel ## the series' kselftests in the VM (DEBUG=1: on the debug kernel, whose log must stay clean)
+	@tools/selftest
+
+host-test: deps ## the driver's plain Rust on the host: unit and property tests, loom
+	@tools/host-test
+
+checkpatch: linux ## checkpatch.pl --strict on the patches, rustfmt on their Rust, shellcheck on our scripts
+	@tools/checkpatch
+
+export: ## write patches/, series and linux/ from the commits of build/linux
+	@tools/export
+
+export-check: linux ## fail if patches/, series or linux/ differ from what build/linux exports
+	@tools/export-check
+
+clean: ## remove build outputs; keep build/linux, downloads, tools and ccache
+	@tools/clean
+
+distclean: ## remove build/, unless build/linux holds work of yours (FORCE=1: even then)
+	@tools/clean all

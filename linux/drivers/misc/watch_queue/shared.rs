@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The words of the ring in the memory that user space maps.
+
+use super::{
+    record::{
+        halves,
+        SLOT_SIZE, //
+    },
+    ring::Words,
+    uapi, //
+};
+use kernel::{
+    mm::user_pages::UserPages,
+    sync::{
+        atomic::{
+            Acquire,
+            Relaxed,
+            Release, //
+        },
+        barrier::{
+            smp_mb,
+            Full, //
+        }, //
+    },
+};
+
+/// None of the offsets is outside the memory, which has at least a page and as many slots as the
+/// ring was told. All accesses are single loads and stores, which user space cannot hold up.
+impl Words for UserPages {
+    #[inline]
+    fn store_slot(&self, slot: u32, value: u64) {
+        let offset = slot as usize * SLOT_SIZE as usize;
+
+        if cfg!(CONFIG_64BIT) {
+            if let Some(word) = self.u64_at(offset) {
+                word.store(value, Relaxed);
+            }
+        } else {
+            let (first, second) = halves(value);
+            if let (Some(one), Some(other)) = (self.u32_at(offset), self.u32_at(offset + 4)) {
+                one.store(first, Relaxed);
+                other.store(second, Relaxed);
+            }
+        }
+    }
+
+    #[inline]
+    fn publish_head(&self, head: u32) {
+        if let Some(word) = self.u32_at(uapi::HEAD) {
+            // Not an exchange: where that is a loop, whoever keeps writing to the cache line could
+            // keep the kernel in it.
+            word.store(head, Release);
+        }
+        smp_mb(Full);
+    }
+
+    #[inline]
+    fn load_tail(&self) -> u32 {
+        self.u32_at(uapi::TAIL).map_or(0, |word| word.load(Acquire))
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Kernel memory that user space maps.
+
+use super::virt::VmaNew;
+use crate::{
+    alloc::{
+        allocator::Vmalloc,
+        Flags, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::atomic::Atomic, //
+};
+use core::ptr::NonNull;
+
+/// Zeroed memory, contiguous in the kernel, that can be mapped to user space as well.
+///
+/// What user space can write changes at any time, so there are no references to the bytes. All
+/// access is by whole words, each by itself atomic. Nothing that is read can be relied on, not even
+/// to be what the kernel stored there a moment ago.
+///
+/// Mappings have references of their own on the pages: they may outlive this.
+///
+/// # Invariants
+///
+/// - `start` is the first byte of the allocation that `memory` owns, of `pages` pages.
+/// - Apart from the zeroing when it was allocated, the kernel accesses that memory only through
+///   [`Atomic`].
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     mm::user_pages::UserPages,
+///     page::PAGE_SIZE,
+///     sync::atomic::{Acquire, Release}, //
+/// };
+///
+/// let memory = UserPages::new(2, GFP_KERNEL_ACCOUNT)?;
+/// assert_eq!(memory.len(), 2 * PAGE_SIZE);
+///
+/// let last = memory.u32_at(2 * PAGE_SIZE - 4).ok_or(EINVAL)?;
+/// assert_eq!(last.load(Acquire), 0);
+/// last.store(7, Release);
+/// assert_eq!(memory.u32_at(2 * PAGE_SIZE - 4).ok_or(EINVAL)?.load(Acquire), 7);
+///
+/// // Neither a word that is not wholly inside nor a misaligned one.
+/// assert!(memory.u32_at(2 * PAGE_SIZE).is_none());
+/// assert!(memory.u64_at(2 * PAGE_SIZE - 4).is_none());
+/// assert!(memory.u64_at(4).is_none());
+/// assert!(memory.u32_at(usize::MAX - 3).is_none());
+///
+/// assert!(UserPages::new(0, GFP_KERNEL_ACCOUNT).is_err());
+/// # Ok::<(), Error>(())
+/// ```
+pub struct UserPages {
+    /// Owns the memory. Its length is 0, as there is nothing in it that a `Vec` may hand out.
+    _memory: VVec<[u8; PAGE_SIZE]>,
+    start: NonNull<u8>,
+    pages: usize,
+}
+
+// SAFETY: The memory can be freed by any thread.
+unsafe impl Send for UserPages {}
+// SAFETY: By the type invariants all access to the memory is atomic.
+unsafe impl Sync for UserPages {}
+
+impl UserPages {
+    /// Allocates `pages` pages of zeroed memory.
+    ///
+    /// Returns [`EINVAL`] for no pages and [`ENOMEM`] if there is not enough memory. May sleep if
+    /// `flags` say so.
+    pub fn new(pages: usize, flags: Flags) -> Result<Self> {
+        if pages == 0 {
+            return Err(EINVAL);
+        }
+        let mut memory = VVec::with_capacity(pages, flags | __GFP_ZERO)?;
+
+        // INVARIANT: `memory` never reallocates, as nobody uses it from here on.
+        Ok(Self {
+            start: NonNull::new(memory.as_mut_ptr()).ok_or(ENOMEM)?.cast(),
+            _memory: memory,
+            pages,
+        })
+    }
+
+    /// Returns the size in bytes.
+    #[inline]
+    #[expect(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.pages * PAGE_SIZE
+    }
+
+    /// Returns the 32-bit word at a byte offset, [`None`] if that is misaligned or outside.
+    #[inline]
+    pub fn u32_at(&self, offset: usize) -> Option<&Atomic<u32>> {
+        let word = self.word_at(offset)?;
+        // SAFETY: `word_at()` returns a pointer to an aligned word that is as valid as `self`. By
+        // the type invariants there are no accesses that are not atomic.
+        Some(unsafe { Atomic::from_ptr(word) })
+    }
+
+    /// Returns the 64-bit word at a byte offset, [`None`] if that is misaligned or outside.
+    #[inline]
+    pub fn u64_at(&self, offset: usize) -> Option<&Atomic<u64>> {
+        let word = self.word_at(offset)?;
+        // SAFETY: As in `u32_at()`.
+        Some(unsafe { Atomic::from_ptr(word) })
+    }
+
+    /// Returns a pointer to an aligned `T` that lies wholly inside.
+    #[inline]
+    fn word_at<T>(&self, offset: usize) -> Option<*mut T> {
+        let size = size_of::<T>();
+        if offset % size != 0 || offset > self.len() - size {
+            return None;
+        }
+        // SAFETY: `offset + size` is at most the size of the allocation, by the check above.
+        Some(unsafe { self.start.as_ptr().add(offset) }.cast())
+    }
+
+    /// Maps the memory, or the part of it that `vma` asks for, to user space.
+    ///
+    /// Returns [`EINVAL`] if `vma` is not wholly inside. Makes no other demand on `vma`: whether it
+    /// may be private, or grow, is for the caller to say.
+    pub fn map(&self, vma: &VmaNew) -> Result {
+        let length = vma.end() - vma.start();
+        let first = vma
+            .pgoff()
+            .checked_mul(PAGE_SIZE)
+            .filter(|first| matches!(first.checked_add(length), Some(end) if end <= self.len()))
+            .ok_or(EINVAL)?;
+
+        let mapping = vma.set_mixedmap();
+        for offset in (0..length).step_by(PAGE_SIZE) {
+            // SAFETY: `first + offset` is inside the allocation, as `first + length` is at most its
+            // size.
+            let address = unsafe { self.start.add(first + offset) };
+            // SAFETY: `address` is in a `Vmalloc` allocation that is as valid as `self`.
+            let page = unsafe { Vmalloc::to_page(address) };
+            mapping.vm_insert_page(vma.start() + offset, &page)?;
+        }
+        Ok(())
+    }
+}
