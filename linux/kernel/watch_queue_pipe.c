@@ -130,10 +130,8 @@ static void pipe_watch_queue_post(struct watch_queue *wqueue,
 	buf->flags = PIPE_BUF_FLAG_WHOLE;
 	smp_store_release(&pipe->head, head + 1); /* vs pipe_read() */
 
-	if (!test_and_clear_bit(note, pq->notes_bitmap)) {
-		spin_unlock(&pipe->rd_wait.lock);
-		BUG();
-	}
+	/* Only we clear bits, with the lock held. */
+	WARN_ON_ONCE(!test_and_clear_bit(note, pq->notes_bitmap));
 	readable = true;
 
 out:
@@ -258,7 +256,7 @@ error_p:
 		__free_page(pages[i]);
 	kfree(pages);
 error:
-	(void) account_pipe_buffers(pipe->user, nr_pages, pipe->nr_accounted);
+	(void)account_pipe_buffers(pipe->user, nr_pages, pipe->nr_accounted);
 	return ret;
 }
 

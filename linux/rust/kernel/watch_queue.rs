@@ -5,7 +5,7 @@
 //! A watch queue is where the kernel posts notifications of events to. The core, in C, keeps the
 //! watches on objects and distributes each event to the queues behind them; a [`Backend`] stores
 //! the records. One lock for each queue, held by the core, decides between posting and closing:
-//! whoever has it has the back end to himself.
+//! who has it has the back end all to itself.
 //!
 //! The part that the core refers to, [`Queue`], is counted and may be dropped by an RCU callback.
 //! It is open for as long as its [`OwnedQueue`] lives, which normally is in an open file of a
@@ -29,6 +29,7 @@
 //!     withheld: bool,
 //! }
 //!
+//! #[vtable]
 //! impl Backend for Counter {
 //!     type Filter = u8;
 //!
@@ -78,6 +79,7 @@ use crate::{
         MiscDeviceOptions,
         MiscDeviceRegistration, //
     },
+    module::this_module,
     prelude::*,
     seq_file::SeqFile,
     sync::{
@@ -113,9 +115,13 @@ use core::{
 ///
 /// The methods that take `&mut self` are called with the queue's lock held and interrupts off.
 /// Dropping must not sleep, whether that of the back end or that of its filter.
-pub trait Backend: Send {
+///
+/// Watches may refer to a queue for longer than any file does. The queue pins the module of its
+/// back end until the last of them is gone.
+#[vtable]
+pub trait Backend: Send + 'static {
     /// Says which records the queue wants.
-    type Filter: Send + Sync;
+    type Filter: Send + Sync + 'static;
 
     /// Returns the types that a filter can match: a bit for each below 31, the top bit for others.
     ///
@@ -130,9 +136,9 @@ pub trait Backend: Send {
     /// Stores a record and wakes the reader, or notes that it was lost.
     fn post(&mut self, record: &[u8]);
 
-    /// Notes that the security policy withheld a record.
+    /// Notes that the security policy withheld a record that the filter let pass.
     ///
-    /// Neither how many nor of what type is to be told, as that could be what the policy hides.
+    /// Which, how many and when is not to be told.
     fn lost(&mut self);
 
     /// Lets go of what records are stored in. Nothing is posted after this.
@@ -153,12 +159,13 @@ pub struct Queue<B: Backend> {
     backend: UnsafeCell<B>,
 }
 
-// SAFETY: The lock of `inner` serialises access to the back end, which is `Send`; filters are `Send`
-// and `Sync`. All else that can be done with a reference the C side serialises.
+// SAFETY: The lock of `inner` serialises access to the back end, which is `Send`; filters are
+// `Send` and `Sync`. All else that can be done with a reference the C side serialises.
 unsafe impl<B: Backend> Sync for Queue<B> {}
 
 impl<B: Backend> Queue<B> {
-    const OPS: bindings::watch_queue_ops = bindings::watch_queue_ops {
+    const OPS: &'static bindings::watch_queue_ops = &bindings::watch_queue_ops {
+        owner: this_module::<B::OwnerModule>().as_ptr(),
         match_: Some(Self::match_callback),
         post: Some(Self::post_callback),
         lost: Some(Self::lost_callback),
@@ -184,6 +191,7 @@ impl<B: Backend> Queue<B> {
         Guard {
             queue: self,
             _lock: lock.lock(),
+            _backend: PhantomData,
         }
     }
 
@@ -248,8 +256,10 @@ impl<B: Backend> Queue<B> {
         queue: *mut bindings::watch_queue,
         record: *const bindings::watch_notification,
     ) {
-        // SAFETY: The caller provides a locked queue and a record.
-        unsafe { Self::backend(queue).post(record_bytes(record)) }
+        // SAFETY: The caller provides a locked queue.
+        let backend = unsafe { Self::backend(queue) };
+        // SAFETY: The caller provides a record.
+        backend.post(unsafe { record_bytes(record) })
     }
 
     /// # Safety
@@ -257,7 +267,8 @@ impl<B: Backend> Queue<B> {
     /// `queue` must be the `inner` of a `Queue<B>` and locked.
     unsafe extern "C" fn lost_callback(queue: *mut bindings::watch_queue) {
         // SAFETY: The caller provides a locked queue.
-        unsafe { Self::backend(queue).lost() }
+        let backend = unsafe { Self::backend(queue) };
+        backend.lost()
     }
 
     /// # Safety
@@ -265,7 +276,8 @@ impl<B: Backend> Queue<B> {
     /// `queue` must be the `inner` of a `Queue<B>` and locked.
     unsafe extern "C" fn close_callback(queue: *mut bindings::watch_queue) {
         // SAFETY: The caller provides a locked queue.
-        unsafe { Self::backend(queue).close() }
+        let backend = unsafe { Self::backend(queue) };
+        backend.close()
     }
 
     /// # Safety
@@ -320,6 +332,9 @@ unsafe fn record_bytes<'a>(record: *const bindings::watch_notification) -> &'a [
 pub struct Guard<'a, B: Backend> {
     queue: &'a Queue<B>,
     _lock: lock::Guard<'a, (), SpinLockIrqBackend>,
+    // What the lock does not know: this is as good as the only reference to the back end, so it can
+    // be shared only if that can.
+    _backend: PhantomData<&'a mut B>,
 }
 
 impl<B: Backend> Deref for Guard<'_, B> {
@@ -366,7 +381,7 @@ impl<B: Backend> OwnedQueue<B> {
 
         // SAFETY: The memory is valid and stays where it is until `release_callback()`.
         // INVARIANT: This initialises `inner` and leaves one reference, which is ours.
-        unsafe { bindings::init_watch_queue(queue.cast(), &Queue::<B>::OPS) };
+        unsafe { bindings::init_watch_queue(queue.cast(), Queue::<B>::OPS) };
 
         // SAFETY: It comes from a `KBox`.
         Ok(Self(unsafe { NonNull::new_unchecked(queue) }))
@@ -385,11 +400,12 @@ impl<B: Backend> Deref for OwnedQueue<B> {
 
 impl<B: Backend> Drop for OwnedQueue<B> {
     fn drop(&mut self) {
-        // SAFETY: The queue is valid, and the reference that we give up is ours.
-        unsafe {
-            bindings::watch_queue_clear(self.as_raw());
-            bindings::put_watch_queue(self.as_raw());
-        }
+        let queue = self.0.as_ptr().cast();
+
+        // SAFETY: The queue is valid, as we have a reference.
+        unsafe { bindings::watch_queue_clear(queue) };
+        // SAFETY: The reference is ours to give up, and the pointer is that to all of the `Queue`.
+        unsafe { bindings::put_watch_queue(queue) };
     }
 }
 
@@ -398,7 +414,7 @@ pub trait Device: MiscDevice {
     /// Where the queues store records.
     type Backend: Backend;
 
-    /// Returns the queue of an open file.
+    /// Returns the queue of an open file. Must not sleep.
     fn queue<'a>(file: <Self::Ptr as ForeignOwnable>::Borrowed<'a>) -> &'a Queue<Self::Backend>
     where
         Self: 'a;
@@ -474,7 +490,6 @@ impl<T: Device> PinnedDrop for DeviceRegistration<T> {
 pub struct LockedMemory {
     user: *mut bindings::user_struct,
     pages: usize,
-    _user: PhantomData<bindings::user_struct>,
 }
 
 // SAFETY: The charge can be undone by any thread.
@@ -485,18 +500,14 @@ unsafe impl Sync for LockedMemory {}
 impl LockedMemory {
     /// Charges pages to the current user.
     ///
-    /// Returns [`ENOMEM`] if that is more than `RLIMIT_MEMLOCK` leaves him. With `CAP_IPC_LOCK`
-    /// nothing is charged.
+    /// Returns [`ENOMEM`] if that is more than `RLIMIT_MEMLOCK` leaves. With `CAP_IPC_LOCK` nothing
+    /// is charged.
     pub fn charge(pages: usize) -> Result<Self> {
-        // SAFETY: This may be called from process context, which only has system calls to offer.
+        // SAFETY: The function looks at the current task, which is always valid, and never sleeps.
         let user = from_err_ptr(unsafe { bindings::watch_queue_charge(pages) })?;
 
         // INVARIANT: `user` is what was just returned.
-        Ok(Self {
-            user,
-            pages,
-            _user: PhantomData,
-        })
+        Ok(Self { user, pages })
     }
 }
 

@@ -29,6 +29,8 @@
 #define BUF_SIZE	1	/* In pages */
 #define SLOT_SIZE	8
 
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
 static const struct watch_notification_filter *key_filter(void)
 {
 	static union {
@@ -69,7 +71,7 @@ static void print_key(const struct watch_notification *n)
 	const struct key_notification *k = (const void *)n;
 
 	printf("KEY     tag=%u key=%u ", tag_of(n), k->key_id);
-	if (n->subtype < sizeof(changes) / sizeof(changes[0]))
+	if (n->subtype < ARRAY_SIZE(changes))
 		printf("%s", changes[n->subtype]);
 	else
 		printf("change=%u", n->subtype);

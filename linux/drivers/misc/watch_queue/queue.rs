@@ -70,7 +70,9 @@ impl Producer {
         }
     }
 
-    /// Starts the ring, in this memory of `slots` slots. Returns [`EBUSY`] if it was started before.
+    /// Starts the ring, in this memory of `slots` slots.
+    ///
+    /// Returns [`EBUSY`] if it was started before.
     pub(crate) fn start(&mut self, memory: Arc<UserPages>, slots: u32) -> Result {
         let Store::Nowhere(status) = self.store else {
             return Err(EBUSY);
@@ -115,6 +117,7 @@ impl Producer {
     }
 }
 
+#[vtable]
 impl Backend for Producer {
     type Filter = Filter;
 

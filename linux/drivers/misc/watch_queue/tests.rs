@@ -46,15 +46,14 @@ mod cases {
     const SLOTS: u32 = (PAGE_SIZE / 8) as u32;
 
     /// A queue with a ring of one page, and its reader.
+    ///
+    /// The fields are dropped in this order, as those of a file: the queue is closed before what it
+    /// uses goes away.
+    #[derive(Clone)]
     struct Fixture {
         queue: Arc<OwnedQueue<Producer>>,
+        _readers: Arc<PollCondVarBox>,
         memory: Arc<UserPages>,
-    }
-
-    fn open() -> Result<OwnedQueue<Producer>> {
-        let readers = PollCondVarBox::new(c"watch_queue_test", static_lock_class!())?;
-
-        OwnedQueue::new(Producer::new(Arc::new(readers, GFP_KERNEL)?))
     }
 
     /// A record of two slots with a number in it.
@@ -74,11 +73,26 @@ mod cases {
 
     impl Fixture {
         fn new() -> Result<Self> {
-            let queue = Arc::new(open()?, GFP_KERNEL)?;
-            let memory = Arc::new(UserPages::new(1, GFP_KERNEL)?, GFP_KERNEL)?;
+            let f = Self::not_started()?;
 
-            queue.lock().start(memory.clone(), SLOTS)?;
-            Ok(Self { queue, memory })
+            f.start(SLOTS)?;
+            Ok(f)
+        }
+
+        fn not_started() -> Result<Self> {
+            let readers = PollCondVarBox::new(c"watch_queue_test", static_lock_class!())?;
+            let readers = Arc::new(readers, GFP_KERNEL)?;
+            let queue = OwnedQueue::new(Producer::new(readers.clone()))?;
+
+            Ok(Self {
+                queue: Arc::new(queue, GFP_KERNEL)?,
+                _readers: readers,
+                memory: Arc::new(UserPages::new(1, GFP_KERNEL)?, GFP_KERNEL)?,
+            })
+        }
+
+        fn start(&self, slots: u32) -> Result {
+            self.queue.lock().start(self.memory.clone(), slots)
         }
 
         fn slot(&self, index: u32) -> u64 {
@@ -137,33 +151,27 @@ mod cases {
     #[test]
     fn starts_once() -> Result {
         let f = Fixture::new()?;
-        let again = f.queue.lock().start(f.memory.clone(), SLOTS);
-        assert!(again == Err(EBUSY));
+        assert!(f.start(SLOTS) == Err(EBUSY));
         Ok(())
     }
 
     #[test]
     fn refuses_sizes() -> Result {
-        let queue = open()?;
-        let memory = Arc::new(UserPages::new(1, GFP_KERNEL)?, GFP_KERNEL)?;
-        let odd = queue.lock().start(memory.clone(), SLOTS - 1);
-        assert!(odd == Err(EINVAL));
-        let good = queue.lock().start(memory.clone(), SLOTS);
-        assert!(good.is_ok());
+        let f = Fixture::not_started()?;
+        assert!(f.start(SLOTS - 1) == Err(EINVAL));
+        assert!(f.start(SLOTS).is_ok());
         Ok(())
     }
 
     #[test]
     fn tells_what_was_lost_before_the_start() -> Result {
-        let queue = Arc::new(open()?, GFP_KERNEL)?;
-        let memory = Arc::new(UserPages::new(1, GFP_KERNEL)?, GFP_KERNEL)?;
-        assert!(queue.lock().poll().is_none());
-        queue.lock().post(&record(1));
-        queue.lock().post(&record(2));
-        assert_eq!(queue.lock().info().lost, 2);
+        let f = Fixture::not_started()?;
+        assert!(f.poll().is_none());
+        f.queue.lock().post(&record(1));
+        f.queue.lock().post(&record(2));
+        assert_eq!(f.queue.lock().info().lost, 2);
 
-        queue.lock().start(memory.clone(), SLOTS)?;
-        let f = Fixture { queue, memory };
+        f.start(SLOTS)?;
         f.queue.lock().post(&record(3));
         assert!(matches!(f.take(), Some((Header { subtype: LOSS, .. }, 2))));
         assert!(matches!(f.take(), Some((Header { kind: 1, .. }, 3))));
@@ -246,11 +254,14 @@ mod cases {
     fn posts_while_it_is_read() -> Result {
         const RECORDS: u64 = 20_000;
         let f = Fixture::new()?;
-        let queue = f.queue.clone();
+        let producer = f.clone();
 
         workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
+            // All of it, so that it is dropped in order.
+            let producer = &producer;
+
             for number in 0..RECORDS {
-                queue.lock().post(&record(number));
+                producer.queue.lock().post(&record(number));
                 if number % 64 == 0 {
                     fsleep(Delta::from_micros(20));
                 }
@@ -259,7 +270,8 @@ mod cases {
 
         // Every record comes in order, or a loss record stands for just those that are missing.
         let mut expected = 0;
-        while expected < RECORDS {
+        let mut idle = 0;
+        while expected < RECORDS && idle < 500_000 {
             match f.take() {
                 Some((Header { kind: META, .. }, lost)) => expected += lost,
                 Some((_, number)) => {
@@ -267,6 +279,7 @@ mod cases {
                     expected += 1;
                 }
                 None => {
+                    idle += 1;
                     fsleep(Delta::from_micros(20));
                     let _ = f.poll();
                 }

@@ -4,7 +4,8 @@
 //!
 //! Every open makes a queue. [`device`] has the system calls, [`queue`] is what the core posts to,
 //! [`shared`] the memory that user space maps. What is in there and how it gets there, that is
-//! [`record`], [`ring`] and [`filter`], knows nothing of the kernel and is tested outside of it too.
+//! [`record`], [`ring`] and [`filter`], knows nothing of the kernel and is tested outside of it
+//! too.
 //!
 //! See `Documentation/userspace-api/watch_queue.rst`.
 
@@ -45,7 +46,7 @@ impl kernel::InPlaceModule for WatchQueueModule {
         try_pin_init!(Self {
             _device <- DeviceRegistration::register(MiscDeviceOptions {
                 name: c"watch_queue",
-                // Whoever can open it gets a queue of his own; what he may watch, the objects say.
+                // Opening it gives a queue and nothing else: the objects say who may watch them.
                 mode: 0o666,
             }),
         })

@@ -24,7 +24,8 @@ use core::ptr::NonNull;
 ///
 /// # Invariants
 ///
-/// - `start` is the first byte of the allocation that `memory` owns, of `pages` pages.
+/// - `start` is the first byte of the allocation that `memory` owns, of `pages` pages, and is
+///   page-aligned, as all vmalloc memory is.
 /// - Apart from the zeroing when it was allocated, the kernel accesses that memory only through
 ///   [`Atomic`].
 ///
