@@ -24,7 +24,7 @@ config: linux ## configure build/kernel from ci/*.config (DEBUG=1: build/kernel-
 kernel: linux ## build the kernel (DEBUG=1: the one with KASAN, lockdep and the like)
 	@tools/kernel kernel
 
-boot: kernel ## a shell in the VM on this machine's files; CMD='...' runs one command and returns its exit status
+boot: kernel ## a shell in the VM on this machine's files; CMD='...' runs one command, and fails if that does
 	@tools/boot
 
 demo: kernel ## keys change in the VM, and a program sees each change through the ring
