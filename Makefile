@@ -30,8 +30,8 @@ boot: kernel ## a shell in the VM on this machine's files; CMD='...' runs one co
 demo: kernel ## keys change in the VM, and a program sees each change through the ring
 	@tools/demo
 
-test: linux ## all tests: host-test, kunit, kernel, selftest; ends with their sum
-	@tools/test host-test kunit kernel selftest
+test: linux ## all tests: host-test, kunit, selftest; ends with their sum
+	@tools/test host-test kunit selftest
 
 kunit: linux ## the driver's KUnit suites on user-mode Linux
 	@tools/kunit
