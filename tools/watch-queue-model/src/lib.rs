@@ -13,11 +13,15 @@
 // What of the files only the driver uses is dead here.
 #![cfg_attr(not(test), allow(dead_code))]
 
+// What would panic on an input would be an oops in the kernel: for `cargo clippy` to find.
 #[path = "../../../linux/drivers/misc/watch_queue/filter.rs"]
+#[deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 mod filter;
 #[path = "../../../linux/drivers/misc/watch_queue/record.rs"]
+#[deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 mod record;
 #[path = "../../../linux/drivers/misc/watch_queue/ring.rs"]
+#[deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 mod ring;
 
 pub mod hostile;

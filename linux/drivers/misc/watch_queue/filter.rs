@@ -111,7 +111,7 @@ impl Filter {
 
         if rule.kind < record::NR_TYPES {
             *self.rules.get_mut(self.used).ok_or(Error::Count)? = rule;
-            self.used += 1;
+            self.used = self.used.wrapping_add(1);
         }
         Ok(())
     }

@@ -127,7 +127,7 @@ impl Header {
         let header = Self {
             kind: META,
             subtype,
-            info: slots * SLOT_SIZE,
+            info: slots.wrapping_mul(SLOT_SIZE),
         };
 
         header.to_slot()

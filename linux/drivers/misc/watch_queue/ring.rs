@@ -155,7 +155,7 @@ impl Ring {
         // INVARIANT: Checked above; and `MIN_SLOTS` is more than `HEADER_SLOTS`.
         Ok(Self {
             head: HEADER_SLOTS,
-            mask: slots - 1,
+            mask: slots.wrapping_sub(1),
             status,
         })
     }
