@@ -463,7 +463,7 @@ static pid_t start_poster(struct __test_metadata *_metadata, int32_t key, int ti
 		return pid;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	usleep(delay * 1000);
+	sleep_for(delay);
 	while (times--) {
 		if (update_key(key))
 			_exit(KSFT_FAIL);

@@ -511,7 +511,7 @@ TEST_F(key, watches_are_given_back)
 			ret = watch_key(self->key, q.fd, 0);
 			if (ret != -EAGAIN)
 				break;
-			usleep(1000);
+			sleep_for(1);
 		}
 		ASSERT_EQ(0, ret);
 		if (i & 1)
@@ -873,7 +873,7 @@ TEST_F(upcall, instantiated)
 	if (watcher == 0)
 		_exit(-watch_key(c.key, q->fd, 0x55));
 	do {
-		usleep(1000);
+		sleep_for(1);
 		early = waitpid(watcher, &watched, WNOHANG);
 	} while (!early && task_state(watcher) != 'S');
 	EXPECT_NE(0, early);

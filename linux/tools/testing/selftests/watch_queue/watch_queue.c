@@ -53,6 +53,12 @@ int set_filter(int fd, const void *filter)
 	return or_errno(ioctl(fd, IOC_WATCH_QUEUE_SET_FILTER, filter));
 }
 
+/* A C library of 32 bits may have no usleep() here, for want of time of 32 bits. */
+void sleep_for(int ms)
+{
+	poll(NULL, 0, ms);
+}
+
 /* What poll() says within @timeout ms: the events, or 0. */
 int poll_for(int fd, int timeout)
 {

@@ -77,6 +77,7 @@ long sys_keyctl(int cmd, unsigned long arg2, unsigned long arg3,
 int set_size(int fd, unsigned long size);
 int set_filter(int fd, const void *filter);
 int poll_for(int fd, int timeout);
+void sleep_for(int ms);
 int select_for(int fd, int timeout);
 int task_state(int pid);
 
