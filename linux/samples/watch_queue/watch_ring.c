@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Watch keys through /dev/watch_queue and print each record.
+ * Watch keys, mounts and superblocks through /dev/watch_queue and print each
+ * record on a line of its own.
  *
- *	watch_ring [KEY]...
+ *	watch_ring [-m DIR]... [-s PATH]... [KEY]...
  *
- * The session keyring is watched with the tag 1, the keys that are named by
- * their ids with the tags from 2 up.  Ends when none of them is left.
+ *	-m DIR	the mounts at the directory and below
+ *	-s PATH	the superblock of the file
+ *	KEY	the key with this id
+ *
+ * What is named is watched with the tags from 2 up, in the order of the command
+ * line.  The session keyring is watched with the tag 1, unless there is an
+ * option.  Ends when none of them is left.
  *
  * See Documentation/userspace-api/watch_queue.rst
  */
@@ -24,6 +30,8 @@
 #include <unistd.h>
 
 #include <linux/keyctl.h>
+#include <linux/mount.h>
+#include <linux/quota.h>
 #include <linux/watch_queue.h>
 
 #define BUF_SIZE	1	/* In pages */
@@ -31,24 +39,50 @@
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
-static const struct watch_notification_filter *key_filter(void)
+static const struct watch_notification_filter *everything(void)
 {
+	static const unsigned int types[] = {
+		WATCH_TYPE_KEY_NOTIFY,
+		WATCH_TYPE_MOUNT_NOTIFY,
+		WATCH_TYPE_SB_NOTIFY,
+	};
 	static union {
 		struct watch_notification_filter filter;
 		char space[sizeof(struct watch_notification_filter) +
-			   sizeof(struct watch_notification_type_filter)];
+			   ARRAY_SIZE(types) * sizeof(struct watch_notification_type_filter)];
 	} u;
 	struct watch_notification_type_filter *rule = u.filter.filters;
 
-	u.filter.nr_filters = 1;
-	rule->type = WATCH_TYPE_KEY_NOTIFY;
-	memset(rule->subtype_filter, 0xff, sizeof(rule->subtype_filter));
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++, rule++) {
+		rule->type = types[i];
+		memset(rule->subtype_filter, 0xff, sizeof(rule->subtype_filter));
+	}
+	u.filter.nr_filters = ARRAY_SIZE(types);
 	return &u.filter;
 }
 
 static long keyctl_watch_key(int key, int watch_fd, int watch_id)
 {
 	return syscall(__NR_keyctl, KEYCTL_WATCH_KEY, key, watch_fd, watch_id);
+}
+
+static void watch_file(long call, const char *option, const char *path, int watch_fd, int watch_id)
+{
+	if (syscall(call, AT_FDCWD, path, 0, watch_fd, watch_id) == 0)
+		return;
+	if (errno == ENOSYS)
+		errx(EXIT_FAILURE, "the kernel was built without %s", option);
+	err(EXIT_FAILURE, "%s", path);
+}
+
+static void watch_mounts(const char *path, int watch_fd, int watch_id)
+{
+	watch_file(__NR_mount_notify, "CONFIG_MOUNT_NOTIFICATIONS", path, watch_fd, watch_id);
+}
+
+static void watch_superblock(const char *path, int watch_fd, int watch_id)
+{
+	watch_file(__NR_sb_notify, "CONFIG_SB_NOTIFICATIONS", path, watch_fd, watch_id);
 }
 
 static unsigned int tag_of(const struct watch_notification *n)
@@ -82,11 +116,225 @@ static void print_key(const struct watch_notification *n)
 	printf("\n");
 }
 
+struct name {
+	unsigned int value;
+	const char *name;
+};
+
+/* Print the names of the bits that are set, each after the separator. */
+static void print_bits(const struct name *names, size_t nr, const char *separator,
+		       unsigned long long bits)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (bits & names[i].value)
+			printf("%s%s", separator, names[i].name);
+		bits &= ~(unsigned long long)names[i].value;
+	}
+	if (bits)
+		printf("%s%#llx", separator, bits);
+}
+
+/* Print the name of a value that may be newer than this program. */
+static void print_name(const char * const *names, size_t nr, unsigned int value)
+{
+	if (value < nr && names[value])
+		printf("%s", names[value]);
+	else
+		printf("%u", value);
+}
+
+static void print_attr(const char *what, __u64 attr)
+{
+	static const struct name names[] = {
+		{ MOUNT_ATTR_NOSUID,		"nosuid" },
+		{ MOUNT_ATTR_NODEV,		"nodev" },
+		{ MOUNT_ATTR_NOEXEC,		"noexec" },
+		{ MOUNT_ATTR_NODIRATIME,	"nodiratime" },
+		{ MOUNT_ATTR_IDMAP,		"idmapped" },
+		{ MOUNT_ATTR_NOSYMFOLLOW,	"nosymfollow" },
+	};
+	const char *atime;
+
+	switch (attr & MOUNT_ATTR__ATIME) {
+	case MOUNT_ATTR_RELATIME:
+		atime = "relatime";
+		break;
+	case MOUNT_ATTR_NOATIME:
+		atime = "noatime";
+		break;
+	default:
+		atime = "strictatime";
+		break;
+	}
+	printf("%s%s,%s", what, attr & MOUNT_ATTR_RDONLY ? "ro" : "rw", atime);
+	print_bits(names, ARRAY_SIZE(names), ",",
+		   attr & ~(__u64)(MOUNT_ATTR_RDONLY | MOUNT_ATTR__ATIME));
+}
+
+/* A mount that is both shared and a slave passes on what it gets. */
+static void print_propagation(const char *what, __u32 propagation)
+{
+	static const struct name names[] = {
+		{ MS_SHARED,		"shared" },
+		{ MS_SLAVE,		"slave" },
+		{ MS_PRIVATE,		"private" },
+		{ MS_UNBINDABLE,	"unbindable" },
+	};
+
+	print_bits(names, ARRAY_SIZE(names), what, propagation);
+}
+
+static void print_mount(const struct watch_notification *n)
+{
+	static const char * const changes[] = {
+		[NOTIFY_MOUNT_NEW_MOUNT]	= "new_mount",
+		[NOTIFY_MOUNT_UNMOUNT]		= "unmount",
+		[NOTIFY_MOUNT_EXPIRY]		= "expiry",
+		[NOTIFY_MOUNT_READONLY]		= "readonly",
+		[NOTIFY_MOUNT_SETATTR]		= "setattr",
+		[NOTIFY_MOUNT_MOVE_FROM]	= "move_from",
+		[NOTIFY_MOUNT_MOVE_TO]		= "move_to",
+		[NOTIFY_MOUNT_PROPAGATION]	= "propagation",
+	};
+	static const struct name flags[] = {
+		{ NOTIFY_MOUNT_IN_SUBTREE,	"in_subtree" },
+		{ NOTIFY_MOUNT_RECURSIVE,	"recursive" },
+		{ NOTIFY_MOUNT_IS_NOW_RO,	"is_now_ro" },
+		{ NOTIFY_MOUNT_IS_SUBMOUNT,	"is_submount" },
+		{ NOTIFY_MOUNT_PROPAGATED,	"propagated" },
+	};
+	const struct mount_notification *m = (const void *)n;
+
+	printf("MOUNT   tag=%u mnt=%llu ", tag_of(n), (unsigned long long)m->mnt_id);
+	print_name(changes, ARRAY_SIZE(changes), n->subtype);
+	printf(" parent=%llu", (unsigned long long)m->mnt_parent_id);
+	if (m->mnt_parent_id_old)
+		printf(" old_parent=%llu", (unsigned long long)m->mnt_parent_id_old);
+
+	print_attr(" attr=", m->mnt_attr);
+	if (m->mnt_attr_old != m->mnt_attr)
+		print_attr(" old_attr=", m->mnt_attr_old);
+
+	print_propagation(" ", m->mnt_propagation);
+	if (m->mnt_propagation_old != m->mnt_propagation)
+		print_propagation(" was_", m->mnt_propagation_old);
+	if (m->mnt_peer_group)
+		printf(" peer_group=%llu", (unsigned long long)m->mnt_peer_group);
+
+	print_bits(flags, ARRAY_SIZE(flags), " ", n->info & WATCH_INFO_TYPE_INFO);
+	printf("\n");
+}
+
+static void print_sb_flags(const char *what, __u32 sb_flags)
+{
+	static const struct name names[] = {
+		{ MS_SYNCHRONOUS,	"sync" },
+		{ MS_DIRSYNC,		"dirsync" },
+		{ MS_LAZYTIME,		"lazytime" },
+	};
+
+	printf("%s%s", what, sb_flags & MS_RDONLY ? "ro" : "rw");
+	print_bits(names, ARRAY_SIZE(names), ",", sb_flags & ~MS_RDONLY);
+}
+
+static void print_error(const struct superblock_error_notification *e)
+{
+	static const char * const types[] = {
+		[SUPERBLOCK_ERROR_BUFFERED_READ]	= "buffered_read",
+		[SUPERBLOCK_ERROR_BUFFERED_WRITE]	= "buffered_write",
+		[SUPERBLOCK_ERROR_DIRECT_READ]		= "direct_read",
+		[SUPERBLOCK_ERROR_DIRECT_WRITE]		= "direct_write",
+		[SUPERBLOCK_ERROR_DATA_LOST]		= "data_lost",
+		[SUPERBLOCK_ERROR_METADATA]		= "metadata",
+	};
+
+	printf(" errno=%u (%s) type=", e->error, strerror(e->error));
+	print_name(types, ARRAY_SIZE(types), e->type);
+	if (e->ino)
+		printf(" ino=%llu generation=%u", (unsigned long long)e->ino, e->generation);
+	if (e->pos || e->len)
+		printf(" pos=%llu len=%llu", (unsigned long long)e->pos,
+		       (unsigned long long)e->len);
+}
+
+static void print_quota(const struct superblock_quota_notification *q)
+{
+	static const char * const types[] = {
+		[USRQUOTA]	= "user",
+		[GRPQUOTA]	= "group",
+		[PRJQUOTA]	= "project",
+	};
+	static const char * const warnings[] = {
+		[QUOTA_NL_IHARDWARN]		= "inode_hard_limit_reached",
+		[QUOTA_NL_ISOFTLONGWARN]	= "inode_grace_time_expired",
+		[QUOTA_NL_ISOFTWARN]		= "inode_soft_limit_exceeded",
+		[QUOTA_NL_BHARDWARN]		= "block_hard_limit_reached",
+		[QUOTA_NL_BSOFTLONGWARN]	= "block_grace_time_expired",
+		[QUOTA_NL_BSOFTWARN]		= "block_soft_limit_exceeded",
+		[QUOTA_NL_IHARDBELOW]		= "below_inode_hard_limit",
+		[QUOTA_NL_ISOFTBELOW]		= "below_inode_soft_limit",
+		[QUOTA_NL_BHARDBELOW]		= "below_block_hard_limit",
+		[QUOTA_NL_BSOFTBELOW]		= "below_block_soft_limit",
+	};
+
+	printf(" ");
+	print_name(types, ARRAY_SIZE(types), q->quota_type);
+	printf("=%u warning=", q->id);
+	print_name(warnings, ARRAY_SIZE(warnings), q->warning);
+}
+
+static void print_superblock(const struct watch_notification *n, unsigned int len)
+{
+	static const char * const events[] = {
+		[NOTIFY_SUPERBLOCK_READONLY]		= "readonly",
+		[NOTIFY_SUPERBLOCK_ERROR]		= "error",
+		[NOTIFY_SUPERBLOCK_EDQUOT]		= "edquot",
+		[NOTIFY_SUPERBLOCK_NETWORK]		= "network",
+		[NOTIFY_SUPERBLOCK_FREEZE]		= "freeze",
+		[NOTIFY_SUPERBLOCK_THAW]		= "thaw",
+		[NOTIFY_SUPERBLOCK_SHUTDOWN]		= "shutdown",
+		[NOTIFY_SUPERBLOCK_RECONFIGURED]	= "reconfigured",
+	};
+	static const struct name flags[] = {
+		{ NOTIFY_SUPERBLOCK_IS_NOW_RO,	"is_now_ro" },
+	};
+	const struct superblock_notification *s = (const void *)n;
+	const struct superblock_flags_notification *f = (const void *)n;
+
+	printf("SB      tag=%u sb=%llu ", tag_of(n), (unsigned long long)s->sb_id);
+	print_name(events, ARRAY_SIZE(events), n->subtype);
+
+	switch (n->subtype) {
+	case NOTIFY_SUPERBLOCK_READONLY:
+	case NOTIFY_SUPERBLOCK_RECONFIGURED:
+		if (len < sizeof(*f))
+			break;
+		print_sb_flags(" flags=", f->sb_flags);
+		print_sb_flags(" old_flags=", f->sb_flags_old);
+		break;
+	case NOTIFY_SUPERBLOCK_ERROR:
+		if (len >= sizeof(struct superblock_error_notification))
+			print_error((const void *)n);
+		break;
+	case NOTIFY_SUPERBLOCK_EDQUOT:
+		if (len >= sizeof(struct superblock_quota_notification))
+			print_quota((const void *)n);
+		break;
+	}
+	print_bits(flags, ARRAY_SIZE(flags), " ", n->info & WATCH_INFO_TYPE_INFO);
+	printf("\n");
+}
+
 /* Print a record, and return how many watches it says are gone. */
 static int print_record(const struct watch_notification *n, unsigned int len)
 {
 	if (n->type == WATCH_TYPE_KEY_NOTIFY && len >= sizeof(struct key_notification)) {
 		print_key(n);
+	} else if (n->type == WATCH_TYPE_MOUNT_NOTIFY && len >= sizeof(struct mount_notification)) {
+		print_mount(n);
+	} else if (n->type == WATCH_TYPE_SB_NOTIFY &&
+		   len >= sizeof(struct superblock_notification)) {
+		print_superblock(n, len);
 	} else if (n->type != WATCH_TYPE_META) {
 		printf("OTHER   tag=%u type=%u subtype=%u length=%u\n",
 		       tag_of(n), n->type, n->subtype, len);
@@ -145,14 +393,14 @@ int main(int argc, char **argv)
 {
 	struct pollfd pollfd = { .events = POLLIN };
 	struct watch_queue_ring *ring;
-	int fd, i, watches = argc;
+	int fd, option, tag = 2, watches;
 
 	fd = open("/dev/watch_queue", O_RDWR);
 	if (fd == -1)
 		err(EXIT_FAILURE, "/dev/watch_queue");
 	if (ioctl(fd, IOC_WATCH_QUEUE_SET_SIZE, BUF_SIZE) == -1)
 		err(EXIT_FAILURE, "IOC_WATCH_QUEUE_SET_SIZE");
-	if (ioctl(fd, IOC_WATCH_QUEUE_SET_FILTER, key_filter()) == -1)
+	if (ioctl(fd, IOC_WATCH_QUEUE_SET_FILTER, everything()) == -1)
 		err(EXIT_FAILURE, "IOC_WATCH_QUEUE_SET_FILTER");
 
 	ring = mmap(NULL, BUF_SIZE * sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
@@ -160,11 +408,28 @@ int main(int argc, char **argv)
 	if (ring == MAP_FAILED)
 		err(EXIT_FAILURE, "mmap");
 
-	if (keyctl_watch_key(KEY_SPEC_SESSION_KEYRING, fd, 0x01) == -1)
-		err(EXIT_FAILURE, "the session keyring");
-	for (i = 1; i < argc; i++) {
-		if (keyctl_watch_key(strtoul(argv[i], NULL, 0), fd, 0x01 + i) == -1)
-			err(EXIT_FAILURE, "key %s", argv[i]);
+	while ((option = getopt(argc, argv, "+m:s:")) != -1) {
+		switch (option) {
+		case 'm':
+			watch_mounts(optarg, fd, tag++);
+			break;
+		case 's':
+			watch_superblock(optarg, fd, tag++);
+			break;
+		default:
+			fprintf(stderr, "Usage: watch_ring [-m DIR]... [-s PATH]... [KEY]...\n");
+			return EXIT_FAILURE;
+		}
+	}
+	watches = tag - 2;
+	if (!watches) {
+		if (keyctl_watch_key(KEY_SPEC_SESSION_KEYRING, fd, 1) == -1)
+			err(EXIT_FAILURE, "the session keyring");
+		watches = 1;
+	}
+	for (; optind < argc; optind++, watches++) {
+		if (keyctl_watch_key(strtoul(argv[optind], NULL, 0), fd, tag++) == -1)
+			err(EXIT_FAILURE, "key %s", argv[optind]);
 	}
 
 	pollfd.fd = fd;

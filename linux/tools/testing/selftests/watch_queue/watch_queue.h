@@ -39,6 +39,11 @@ union record {
 	struct watch_notification_removal removal;
 	struct watch_notification_loss loss;
 	struct key_notification key;
+	struct superblock_notification sb;
+	struct superblock_flags_notification sb_flags;
+	struct superblock_error_notification sb_error;
+	struct superblock_quota_notification sb_quota;
+	struct mount_notification mount;
 	uint8_t bytes[128];
 };
 

@@ -1,0 +1,933 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Watches on mounts: what changes below a directory is told to watch queues.
+ *
+ * A directory of a mount that is watched has a watch point, which is found by
+ * its dentry.  Whatever changes a mount calls mnt_changing() first.  That counts
+ * the change, and no more unless somebody watches the namespace of the mount.  If
+ * so, the state and place of the mount are put aside and the mount is
+ * put on a list, which namespace_unlock() hands to mnt_tell_changes().  This
+ * compares then and now, walks up from both places to find the watch points, and
+ * posts.  So a change is told once however it came about, in the order in which
+ * mounts were changed first, and nothing is told of what ended as it began.
+ *
+ * Locks:
+ *
+ * - namespace_sem is held exclusively to add a watch, and shared (downgraded) to
+ *   tell changes, so that all of it is told by one task at a time.
+ * - mount_lock protects the list of changed mounts, what is put aside in them,
+ *   the list of watch points of a mount and mnt_namespace::nr_watches.  Nothing is
+ *   posted and nothing sleeps under it.  While changes are told, where a changed
+ *   mount was and is stays as it is; its attributes may change again.
+ * - RCU protects the way to a watch point.
+ *
+ * A watch point pins its directory but not its mount: umount_tree() kills it,
+ * and cleanup_mnt() waits for the directory to be let go.
+ *
+ * See Documentation/userspace-api/watch_queue.rst
+ */
+
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/namei.h>
+#include <linux/nsproxy.h>
+#include <linux/rhashtable.h>
+#include <linux/security.h>
+#include <linux/slab.h>
+#include <linux/syscalls.h>
+#include <linux/wait_bit.h>
+#include <linux/watch_queue.h>
+#include <uapi/linux/mount.h>
+
+#include "internal.h"
+#include "pnode.h"
+
+/**
+ * struct watch_point - A directory of a mount that is watched
+ * @node: Link in watch_points, by @dentry.
+ * @link: Link in mount::watch_points; after umount_tree() in dying_points.
+ * @mnt: The mount.  It stays in memory until cleanup_mnt() has seen @dentry go.
+ * @id: The id of @mnt.
+ * @dentry: The directory.
+ * @usage: One for each watch, and one for who looks at it otherwise than by RCU.
+ * @nr_watches: How many watches, as counted in mnt_namespace::nr_watches.
+ * @watches: The watches.
+ * @next: The next one that a change is to be told to.
+ * @seen: How it is concerned, SEEN_*.
+ * @rcu: For freeing.
+ *
+ * @next and @seen are of the task that is telling changes.
+ */
+struct watch_point {
+	struct rhlist_head	node;
+	struct list_head	link;
+	struct mount		*mnt;
+	u64			id;
+	struct dentry		*dentry;
+	refcount_t		usage;
+	unsigned int		nr_watches;
+	struct watch_list	watches;
+	struct watch_point	*next;
+	unsigned int		seen;
+	struct rcu_head		rcu;
+};
+
+#define SEEN_HERE	BIT(0)	/* The mount is at or below the directory now */
+#define SEEN_BELOW	BIT(1)	/* ... below it */
+#define SEEN_FORMER(s)	((s) << 2) /* The same of where it was before */
+#define SEEN_ITSELF	BIT(4)	/* The directory is the root of the mount */
+
+static const struct rhashtable_params watch_point_params = {
+	.key_len		= sizeof(struct dentry *),
+	.key_offset		= offsetof(struct watch_point, dentry),
+	.head_offset		= offsetof(struct watch_point, node),
+	.automatic_shrinking	= true,
+};
+
+/*
+ * The most watches in a namespace without CAP_SYS_RESOURCE.  Each change of a
+ * mount may have to be told to all of them before the next can be made.
+ */
+#define MNT_WATCHES_MAX	1024
+
+static struct rhltable watch_points;
+
+static LIST_HEAD(changed_mounts);	/* Protected by mount_lock */
+static LIST_HEAD(dying_points);		/* Protected by namespace_sem */
+
+static struct mnt_state mnt_state(struct mount *m)
+{
+	return (struct mnt_state) {
+		.attr = mnt_to_attr_flags(&m->mnt),
+		.propagation = mnt_to_propagation_flags(m),
+		.peer_group = IS_MNT_SHARED(m) ? m->mnt_group_id : 0,
+	};
+}
+
+/* The BIT()s of the subtypes of records that lead from one state to another. */
+static unsigned int mnt_state_diff(const struct mnt_state *a, const struct mnt_state *b)
+{
+	unsigned int diff = 0;
+
+	if ((a->attr ^ b->attr) & MOUNT_ATTR_RDONLY)
+		diff |= BIT(NOTIFY_MOUNT_READONLY);
+	if ((a->attr ^ b->attr) & ~MOUNT_ATTR_RDONLY)
+		diff |= BIT(NOTIFY_MOUNT_SETATTR);
+	if (a->propagation != b->propagation || a->peer_group != b->peer_group)
+		diff |= BIT(NOTIFY_MOUNT_PROPAGATION);
+	return diff;
+}
+
+static bool ns_is_watched(const struct mnt_namespace *ns)
+{
+	return !IS_ERR_OR_NULL(ns) && ns->nr_watches;
+}
+
+static bool is_changed(const struct mount *m)
+{
+	return !list_empty(&m->change.link);
+}
+
+static void put_aside(struct mount *m, unsigned int how)
+{
+	struct mnt_change *change = &m->change;
+
+	change->how = how;
+	change->told = 0;
+	change->state = mnt_state(m);
+	change->ns = IS_ERR(m->mnt_ns) ? NULL : m->mnt_ns;
+	if (mnt_has_parent(m) && ns_is_watched(m->mnt_ns)) {
+		change->parent = m->mnt_parent;
+		change->mountpoint = dget(m->mnt_mountpoint);
+	} else {
+		change->parent = m;
+		change->mountpoint = NULL;
+	}
+	list_add_tail(&change->link, &changed_mounts);
+}
+
+/**
+ * mnt_changing - Say that a mount is about to change
+ * @m: The mount.
+ * @to: The namespace that it is about to enter, NULL if it does not.
+ * @how: MNT_CHANGE_*, by what its place or propagation changes; 0 if neither does.
+ *
+ * To be called before its namespace, parent, mountpoint, attributes or
+ * propagation change, as often as seems good.  namespace_unlock() is to follow;
+ * where namespace_sem is not held, mnt_changed().
+ *
+ * Context: mount_lock held.
+ * Return: true if somebody may want to know.
+ */
+bool mnt_changing(struct mount *m, struct mnt_namespace *to, unsigned int how)
+{
+	lockdep_assert_held(&mount_lock.lock);
+
+	if (!IS_ERR_OR_NULL(m->mnt_ns))
+		m->mnt_ns->nr_changes++;
+	if (to && to != m->mnt_ns)
+		to->nr_changes++;
+
+	if (is_changed(m)) {
+		if (how)
+			m->change.how = how;
+		return true;
+	}
+	if (likely(!ns_is_watched(m->mnt_ns) && !ns_is_watched(to)))
+		return false;
+	put_aside(m, how);
+	return true;
+}
+
+/**
+ * mnt_changed - Have changes told that were made without namespace_sem
+ * @wanted: What mnt_changing() returned for any of them.
+ *
+ * When this returns they have been told, be it by another task.
+ *
+ * Context: Process context, without mount_lock, namespace_sem and s_umount.
+ */
+void mnt_changed(bool wanted)
+{
+	if (wanted) {
+		namespace_lock();
+		namespace_unlock();
+	}
+}
+
+/*
+ * Go from a mount to where it is mounted, or was before the changes that are
+ * being told.  False if that is nowhere.
+ */
+static bool go_up(struct mount **mnt, struct dentry **dentry, bool former)
+{
+	struct mount *m = *mnt;
+
+	if (former && is_changed(m)) {
+		*mnt = m->change.parent;
+		*dentry = m->change.mountpoint;
+	} else {
+		*mnt = m->mnt_parent;
+		*dentry = m->mnt_mountpoint;
+	}
+	return *mnt != m;
+}
+
+static void see(struct watch_point **seen, struct mount *mnt,
+		struct dentry *dentry, unsigned int how)
+{
+	struct rhlist_head *pos, *points;
+	struct watch_point *point;
+
+	points = rhltable_lookup(&watch_points, &dentry, watch_point_params);
+	rhl_for_each_entry_rcu(point, pos, points, node) {
+		if (point->mnt != mnt)
+			continue;
+		if (!point->seen) {
+			point->next = *seen;
+			*seen = point;
+		}
+		point->seen |= how;
+	}
+}
+
+/*
+ * Find the watch points at and above where a mount is, or was.
+ */
+static void look_up(struct watch_point **seen, struct mount *mnt, bool former)
+{
+	struct dentry *dentry;
+	unsigned int how = SEEN_HERE;
+
+	while (go_up(&mnt, &dentry, former)) {
+		if (!atomic_read(&mnt->nr_watch_points)) {
+			how = SEEN_HERE | SEEN_BELOW;
+			continue;
+		}
+		for (;;) {
+			see(seen, mnt, dentry, former ? SEEN_FORMER(how) : how);
+			how = SEEN_HERE | SEEN_BELOW;
+			if (dentry == mnt->mnt.mnt_root || IS_ROOT(dentry))
+				break;
+			dentry = READ_ONCE(dentry->d_parent);
+		}
+	}
+}
+
+#define LOOK_NOW	BIT(0)	/* From where it is now */
+#define LOOK_FORMER	BIT(1)	/* From where it was */
+#define LOOK_ITSELF	BIT(2)	/* At its own root */
+
+/*
+ * Find the watch points that a change of a mount concerns.  A rename may take a
+ * directory elsewhere meanwhile; then all is done again, so that in the end each
+ * point is there once, and for what it is concerned by at one moment.
+ *
+ * Context: RCU read-lock held, until forget().
+ */
+static struct watch_point *find_watch_points(struct mount *m, unsigned int where)
+{
+	struct watch_point *point, *seen = NULL;
+
+	guard(mount_locked_reader)();
+	scoped_seqlock_read(&rename_lock, ss_lock) {
+		for (point = seen; point; point = point->next)
+			point->seen = 0;
+		seen = NULL;
+		if (where & LOOK_ITSELF)
+			see(&seen, m, m->mnt.mnt_root, SEEN_ITSELF);
+		if (where & LOOK_NOW)
+			look_up(&seen, m, false);
+		if (where & LOOK_FORMER)
+			look_up(&seen, m, true);
+	}
+	return seen;
+}
+
+static void forget(struct watch_point *seen)
+{
+	for (; seen; seen = seen->next)
+		seen->seen = 0;
+}
+
+static u32 in_subtree(unsigned int seen)
+{
+	return seen & SEEN_BELOW ? NOTIFY_MOUNT_IN_SUBTREE : 0;
+}
+
+static struct mount_notification new_record(const struct mount *m,
+					    enum mount_notification_subtype subtype,
+					    const struct mnt_state *state)
+{
+	return (struct mount_notification) {
+		.watch.type = WATCH_TYPE_MOUNT_NOTIFY,
+		.watch.subtype = subtype,
+		.mnt_id = m->mnt_id_unique,
+		.mnt_parent_id = m->mnt_parent->mnt_id_unique,
+		.mnt_attr = state->attr,
+		.mnt_attr_old = state->attr,
+		.mnt_propagation = state->propagation,
+		.mnt_propagation_old = state->propagation,
+		.mnt_peer_group = state->peer_group,
+	};
+}
+
+static void post(struct watch_point *point, struct mount_notification *n, u32 flags)
+{
+	n->watch.info = watch_sizeof(*n) | flags;
+	/* It may be done for many at once, in any context: by nobody. */
+	post_watch_notification(&point->watches, &n->watch, NULL, point->id);
+}
+
+static bool is_new(const struct mount *m)
+{
+	return is_changed(m) && m->mnt_ns && m->change.ns != m->mnt_ns;
+}
+
+static bool is_gone(const struct mount *m)
+{
+	return is_changed(m) && m->change.ns && m->change.ns != m->mnt_ns;
+}
+
+/* What a mount is like, as far as it has been told. */
+static struct mnt_state told_state(struct mount *m)
+{
+	guard(mount_locked_reader)();
+	return is_changed(m) ? m->change.state : mnt_state(m);
+}
+
+static u32 how_flags(const struct mount *m)
+{
+	return m->change.how == MNT_CHANGE_PROPAGATED ? NOTIFY_MOUNT_PROPAGATED : 0;
+}
+
+static void tell_gone(struct mount *m)
+{
+	const struct mnt_change *change = &m->change;
+	bool expired = change->how == MNT_CHANGE_EXPIRED;
+	struct watch_point *point, *seen;
+	struct mount_notification n;
+	u32 flags = how_flags(m);
+
+	scoped_guard(mount_locked_reader)
+		if (is_gone(change->parent))
+			flags |= NOTIFY_MOUNT_RECURSIVE;
+
+	n = new_record(m, expired ? NOTIFY_MOUNT_EXPIRY : NOTIFY_MOUNT_UNMOUNT,
+		       &change->state);
+	n.mnt_parent_id = change->parent->mnt_id_unique;
+
+	guard(rcu)();
+	seen = find_watch_points(m, LOOK_FORMER);
+	for (point = seen; point; point = point->next)
+		post(point, &n, flags | in_subtree(point->seen >> 2));
+	forget(seen);
+}
+
+static void tell_new(struct mount *m)
+{
+	struct watch_point *point, *seen;
+	struct mount_notification n;
+	u32 flags = how_flags(m);
+
+	if (m->mnt_mountpoint->d_flags & DCACHE_NEED_AUTOMOUNT)
+		flags |= NOTIFY_MOUNT_IS_SUBMOUNT;
+
+	scoped_guard(mount_locked_reader) {
+		if (mnt_has_parent(m) && is_new(m->mnt_parent))
+			flags |= NOTIFY_MOUNT_RECURSIVE;
+		m->change.state = mnt_state(m);
+	}
+	n = new_record(m, NOTIFY_MOUNT_NEW_MOUNT, &m->change.state);
+
+	guard(rcu)();
+	seen = find_watch_points(m, LOOK_NOW);
+	for (point = seen; point; point = point->next)
+		post(point, &n, flags | in_subtree(point->seen));
+	forget(seen);
+}
+
+static bool is_moved(const struct mount *m)
+{
+	const struct mnt_change *change = &m->change;
+
+	return is_changed(m) && m->mnt_ns && change->ns == m->mnt_ns &&
+	       (change->parent != m->mnt_parent ||
+		(change->mountpoint && change->mountpoint != m->mnt_mountpoint));
+}
+
+/*
+ * Tell that a mount was moved, or came along with one above it that was.  True
+ * if it went out of what somebody watches, or into it.
+ */
+static bool tell_moved(struct mount *m, u32 flags)
+{
+	struct watch_point *point, *seen;
+	struct mount_notification n;
+	const struct mount *parent;
+	struct mnt_state state;
+	bool itself = is_moved(m);
+	bool crossed = false;
+
+	parent = itself ? m->change.parent : m->mnt_parent;
+	state = told_state(m);
+	n = new_record(m, NOTIFY_MOUNT_MOVE_TO, &state);
+
+	guard(rcu)();
+	seen = find_watch_points(m, LOOK_NOW | LOOK_FORMER | (itself ? LOOK_ITSELF : 0));
+	for (point = seen; point; point = point->next) {
+		bool now = point->seen & SEEN_HERE;
+		bool former = point->seen & SEEN_FORMER(SEEN_HERE);
+		bool from = former && !now;
+
+		if (now == former && !itself)
+			continue;
+		crossed |= now != former;
+		n.watch.subtype = from ? NOTIFY_MOUNT_MOVE_FROM : NOTIFY_MOUNT_MOVE_TO;
+		n.mnt_parent_id = (from ? parent : m->mnt_parent)->mnt_id_unique;
+		n.mnt_parent_id_old = former && now ? parent->mnt_id_unique : 0;
+		post(point, &n, flags | in_subtree(from ? point->seen >> 2 : point->seen));
+	}
+	forget(seen);
+	return crossed;
+}
+
+static void tell_tree_moved(struct mount *m)
+{
+	u32 flags = how_flags(m);
+	struct mount *p;
+	bool skip;
+
+	if (!tell_moved(m, flags))
+		return;
+	for (p = next_mnt(m, m); p; p = next_mnt(p, m)) {
+		scoped_guard(mount_locked_reader)
+			skip = is_new(p) || is_moved(p);
+		if (skip)
+			p = skip_mnt_tree(p);
+		else
+			tell_moved(p, flags | NOTIFY_MOUNT_RECURSIVE);
+		cond_resched();
+	}
+}
+
+/* Tell where a mount went. */
+static void tell_place(struct mount *m)
+{
+	if (is_gone(m))
+		tell_gone(m);
+	if (is_new(m))
+		tell_new(m);
+	else if (is_moved(m))
+		tell_tree_moved(m);
+}
+
+/* Does the parent of a mount change likewise, or has it?  BIT()s of subtypes. */
+static unsigned int changes_of_parent(const struct mount *m)
+{
+	struct mount *parent = m->mnt_parent;
+	struct mnt_state now;
+
+	guard(mount_locked_reader)();
+	if (parent == m || !is_changed(parent))
+		return 0;
+	now = mnt_state(parent);
+	return parent->change.told | mnt_state_diff(&parent->change.state, &now);
+}
+
+/* Tell of what a mount has become in one respect, where it is now. */
+static void tell_one(struct mount *m, struct watch_point *seen,
+		     struct mount_notification *n, unsigned int flags)
+{
+	struct watch_point *point;
+
+	if (changes_of_parent(m) & BIT(n->watch.subtype))
+		flags |= NOTIFY_MOUNT_RECURSIVE;
+	for (point = seen; point; point = point->next)
+		post(point, n, flags | in_subtree(point->seen));
+}
+
+/* Tell how a mount changed apart from its place. */
+static void tell_state(struct mount *m)
+{
+	struct mnt_state was, now;
+	struct mount_notification n;
+	struct watch_point *seen;
+	unsigned int diff;
+
+	if (!m->mnt_ns)
+		return;
+
+	scoped_guard(mount_locked_reader) {
+		was = m->change.state;
+		now = mnt_state(m);
+		diff = mnt_state_diff(&was, &now);
+		m->change.state = now;
+		m->change.told = diff;
+	}
+	if (!diff)
+		return;
+
+	guard(rcu)();
+	seen = find_watch_points(m, LOOK_ITSELF | LOOK_NOW);
+	if (diff & BIT(NOTIFY_MOUNT_READONLY)) {
+		n = new_record(m, NOTIFY_MOUNT_READONLY, &was);
+		n.mnt_attr ^= MOUNT_ATTR_RDONLY;
+		was.attr = n.mnt_attr;
+		tell_one(m, seen, &n, now.attr & MOUNT_ATTR_RDONLY ?
+				      NOTIFY_MOUNT_IS_NOW_RO : 0);
+	}
+	if (diff & BIT(NOTIFY_MOUNT_SETATTR)) {
+		n = new_record(m, NOTIFY_MOUNT_SETATTR, &was);
+		n.mnt_attr = now.attr;
+		tell_one(m, seen, &n, 0);
+	}
+	if (diff & BIT(NOTIFY_MOUNT_PROPAGATION)) {
+		n = new_record(m, NOTIFY_MOUNT_PROPAGATION, &now);
+		n.mnt_propagation_old = was.propagation;
+		tell_one(m, seen, &n, how_flags(m));
+	}
+	forget(seen);
+}
+
+/* Take a mount off the list, unless it has changed again since it was told. */
+static void done_telling(struct mount *m, struct list_head *dentries)
+{
+	struct mnt_change *change = &m->change;
+	struct mnt_state now;
+
+	guard(mount_locked_reader)();
+	list_del_init(&change->link);
+	if (change->mountpoint) {
+		dput_to_list(change->mountpoint, dentries);
+		change->mountpoint = NULL;
+	}
+	change->parent = NULL;
+
+	now = mnt_state(m);
+	if (ns_is_watched(m->mnt_ns) && mnt_state_diff(&change->state, &now)) {
+		struct mnt_state told = change->state;
+
+		put_aside(m, 0);
+		change->state = told;
+	}
+}
+
+/**
+ * mnt_changes_pending - Is there anything for mnt_tell_changes() to tell?
+ *
+ * Context: namespace_sem held exclusively.  What is changed meanwhile under
+ * mount_lock alone is followed by mnt_changed().
+ */
+bool mnt_changes_pending(void)
+{
+	return !list_empty_careful(&changed_mounts);
+}
+
+/**
+ * mnt_tell_changes - Post what has changed to those who watch
+ * @dentries: Where to put dentries to be let go by shrink_dentry_list().
+ *
+ * Context: namespace_sem held shared, downgraded from exclusive, so that nothing
+ * but attributes changes meanwhile and nobody else is here.
+ */
+void mnt_tell_changes(struct list_head *dentries)
+{
+	struct mount *m, *next;
+	LIST_HEAD(changed);
+
+	/* They go on looking like changed ones, but nobody else moves them. */
+	scoped_guard(mount_locked_reader)
+		list_splice_init(&changed_mounts, &changed);
+
+	list_for_each_entry(m, &changed, change.link) {
+		tell_place(m);
+		cond_resched();
+	}
+	list_for_each_entry(m, &changed, change.link) {
+		tell_state(m);
+		cond_resched();
+	}
+	list_for_each_entry_safe(m, next, &changed, change.link)
+		done_telling(m, dentries);
+}
+
+static void put_watch_point(struct watch_point *point)
+{
+	struct mount *mnt = point->mnt;
+
+	if (!refcount_dec_and_test(&point->usage))
+		return;
+
+	rhltable_remove(&watch_points, &point->node, watch_point_params);
+	scoped_guard(mount_locked_reader)
+		list_del_init(&point->link);
+	dput(point->dentry);
+	/* Pairs with the wait in mnt_wait_for_watch_points(): no access after it. */
+	if (atomic_dec_and_test(&mnt->nr_watch_points))
+		wake_up_var(&mnt->nr_watch_points);
+	kfree_rcu(point, rcu);
+}
+
+/* Count a watch on a point, or one less.  A dying point has no namespace. */
+static void count_watch(struct watch_point *point, int by)
+{
+	guard(mount_locked_reader)();
+	if (!IS_ERR_OR_NULL(point->mnt->mnt_ns)) {
+		point->nr_watches += by;
+		point->mnt->mnt_ns->nr_watches += by;
+	}
+}
+
+static void release_watch(struct watch *watch)
+{
+	struct watch_point *point = watch->private;
+
+	count_watch(point, -1);
+	put_watch_point(point);
+}
+
+static void kill_watch_point(struct watch_point *point)
+{
+	remove_watch_from_object(&point->watches, NULL, point->id, true);
+	put_watch_point(point);
+}
+
+/**
+ * mnt_umount_watch_points - Have the watch points of a mount die
+ * @m: The mount, which still knows its namespace.
+ *
+ * What is told before mnt_kill_watch_points() still reaches them.
+ *
+ * Context: namespace_sem held exclusively and mount_lock held.
+ */
+void mnt_umount_watch_points(struct mount *m)
+{
+	struct watch_point *point, *next;
+
+	list_for_each_entry_safe(point, next, &m->watch_points, link) {
+		list_del_init(&point->link);
+		m->mnt_ns->nr_watches -= point->nr_watches;
+		/* If it has no user left, put_watch_point() is on its way. */
+		if (refcount_inc_not_zero(&point->usage))
+			list_add_tail(&point->link, &dying_points);
+	}
+}
+
+/**
+ * mnt_take_dying_watch_points - Get what mnt_kill_watch_points() is to kill
+ * @dying: Where to put them.
+ *
+ * Context: namespace_sem held exclusively.
+ */
+void mnt_take_dying_watch_points(struct list_head *dying)
+{
+	list_splice_init(&dying_points, dying);
+}
+
+/**
+ * mnt_kill_watch_points - Remove all watches of watch points
+ * @dying: From mnt_take_dying_watch_points().
+ *
+ * Context: Process context.  The inodes that rmdir() and rename() lock may be.
+ */
+void mnt_kill_watch_points(struct list_head *dying)
+{
+	struct watch_point *point, *next;
+
+	list_for_each_entry_safe(point, next, dying, link) {
+		list_del_init(&point->link);
+		kill_watch_point(point);
+	}
+}
+
+/**
+ * mnt_wait_for_watch_points - Wait until no watch point pins a dentry of a mount
+ * @m: The mount, unmounted.
+ *
+ * All are dying.  This is for a close() of a queue that has begun to let go of
+ * one and did not get to its end.
+ */
+void mnt_wait_for_watch_points(struct mount *m)
+{
+	/* Pairs with the atomic_dec_and_test() in put_watch_point(). */
+	if (atomic_read_acquire(&m->nr_watch_points))
+		wait_var_event(&m->nr_watch_points,
+			       !atomic_read_acquire(&m->nr_watch_points));
+}
+
+/*
+ * Find the watch point on a dentry of a mount, or with @mnt NULL one of any mount
+ * that has watches, and take a reference.
+ */
+static struct watch_point *get_watch_point(struct dentry *dentry,
+					   const struct mount *mnt)
+{
+	struct rhlist_head *pos, *points;
+	struct watch_point *point;
+
+	guard(rcu)();
+	points = rhltable_lookup(&watch_points, &dentry, watch_point_params);
+	rhl_for_each_entry_rcu(point, pos, points, node) {
+		if (mnt ? point->mnt != mnt : hlist_empty(&point->watches.watchers))
+			continue;
+		if (refcount_inc_not_zero(&point->usage))
+			return point;
+	}
+	return NULL;
+}
+
+/**
+ * mnt_directory_removed - Kill the watch points on a directory
+ * @dentry: The directory, after dont_mount().  The caller holds a reference.
+ *
+ * Context: Process context.  The inode of the directory is locked, so that
+ * nobody adds a watch.
+ */
+void mnt_directory_removed(struct dentry *dentry)
+{
+	struct watch_point *point;
+
+	if (likely(!atomic_read(&watch_points.ht.nelems)))
+		return;
+	while ((point = get_watch_point(dentry, NULL)))
+		kill_watch_point(point);
+}
+
+/* May the current task watch a directory?  namespace_sem is held. */
+static int may_watch(const struct path *path, const struct path *root)
+{
+	struct mount *m = real_mount(path->mnt);
+	struct mnt_namespace *ns = m->mnt_ns;
+
+	if (IS_ERR_OR_NULL(ns) || is_anon_ns(ns))
+		return -EINVAL;
+	if (cant_mount(path->dentry) || d_unlinked(path->dentry))
+		return -ENOENT;
+	if (READ_ONCE(ns->nr_watches) >= MNT_WATCHES_MAX && !capable(CAP_SYS_RESOURCE))
+		return -ENOSPC;
+	if (ns == current->nsproxy->mnt_ns && is_path_reachable(m, path->dentry, root))
+		return 0;
+	return ns_capable_noaudit(ns->user_ns, CAP_SYS_ADMIN) ? 0 : -EPERM;
+}
+
+static struct watch_point *new_watch_point(const struct path *path)
+{
+	struct mount *m = real_mount(path->mnt);
+	struct watch_point *point;
+
+	point = kzalloc_obj(*point, GFP_KERNEL_ACCOUNT);
+	if (!point)
+		return NULL;
+	INIT_LIST_HEAD(&point->link);
+	point->mnt = m;
+	point->id = m->mnt_id_unique;
+	point->dentry = path->dentry;
+	refcount_set(&point->usage, 1);
+	init_watch_list(&point->watches, release_watch);
+	return point;
+}
+
+static int add_watch_point(struct watch_point *point)
+{
+	int err;
+
+	err = rhltable_insert(&watch_points, &point->node, watch_point_params);
+	if (err)
+		return err;
+	dget(point->dentry);
+	atomic_inc(&point->mnt->nr_watch_points);
+
+	guard(mount_locked_reader)();
+	list_add_tail(&point->link, &point->mnt->watch_points);
+	return 0;
+}
+
+/*
+ * Add a watch to the watch point of a directory, which becomes @new if it has
+ * none.  To be called with the inode of the directory and namespace_sem locked.
+ */
+static int add_watch(const struct path *path, struct watch *watch,
+		     struct watch_point **new)
+{
+	struct watch_point *point;
+	int err;
+
+	point = get_watch_point(path->dentry, real_mount(path->mnt));
+	if (!point) {
+		err = add_watch_point(*new);
+		if (err)
+			return err;
+		point = *new;
+		*new = NULL;
+	}
+
+	watch->private = point;
+	watch->id = point->id;
+	count_watch(point, 1);
+	err = add_watch_to_object(watch, &point->watches);
+	if (err)
+		release_watch(watch);
+	return err;
+}
+
+static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
+			int watch_id)
+{
+	struct watch_point *point __free(kfree) = NULL;
+	struct inode *inode = d_inode(path->dentry);
+	struct watch *watch __free(kfree) = NULL;
+	struct path root __free(path_put) = {};
+	int err;
+
+	watch = kzalloc_obj(*watch, GFP_KERNEL_ACCOUNT);
+	point = new_watch_point(path);
+	if (!watch || !point)
+		return -ENOMEM;
+	init_watch(watch, wqueue);
+	watch->type = WATCH_TYPE_MOUNT_NOTIFY;
+	watch->info_id = (u32)watch_id << WATCH_INFO_ID__SHIFT;
+
+	err = security_watch_mount(watch, path);
+	if (err)
+		return err;
+
+	/* Nothing is allocated, and no path is put, under the locks. */
+	watch->cred = watch_cred();
+	if (!watch->cred)
+		return -ENOMEM;
+	get_fs_root(current->fs, &root);
+
+	inode_lock(inode);
+	scoped_guard(namespace_excl)
+		err = may_watch(path, &root) ?: add_watch(path, watch, &point);
+	inode_unlock(inode);
+	if (!err)
+		retain_and_null_ptr(watch);
+	else if (watch->cred)
+		put_cred(watch->cred);
+	return err;
+}
+
+static int unwatch_mounts(const struct path *path, struct watch_queue *wqueue)
+{
+	struct watch_point *point;
+	int err;
+
+	point = get_watch_point(path->dentry, real_mount(path->mnt));
+	if (!point)
+		return -EBADSLT;
+	err = remove_watch_from_object(&point->watches, wqueue, point->id, false);
+	put_watch_point(point);
+	return err;
+}
+
+/**
+ * sys_mount_notify - Watch the mounts below a directory, or stop to
+ * @dfd: Where to look @filename up from.
+ * @filename: The directory.
+ * @at_flags: AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW.
+ * @watch_fd: The queue: a file of /dev/watch_queue or a notification pipe.
+ * @watch_id: The tag for the records, 0 to 255; -1 to remove the watch.
+ *
+ * Return: 0; -EINVAL for other flags or tags, if @watch_fd is not a queue or if
+ * the mount is in no mount namespace or an anonymous one; -EBADF if @watch_fd is
+ * not open; -ENOTDIR; -EACCES if the caller may not search the directory; -EPERM
+ * if it is in another mount namespace or cannot be reached from the root of the
+ * caller, who has no CAP_SYS_ADMIN in the user namespace of the mount namespace;
+ * -ENOENT if the directory was removed; -ENOSPC if there are too many watches in
+ * the mount namespace, for a caller without CAP_SYS_RESOURCE; -EBUSY if the queue
+ * watches it already; -EBADSLT if there is no watch to
+ * remove; what the lookup, the security policy and add_watch_to_object() say.
+ */
+SYSCALL_DEFINE5(mount_notify, int, dfd, const char __user *, filename,
+		unsigned int, at_flags, int, watch_fd, int, watch_id)
+{
+	unsigned int lookup_flags = LOOKUP_AUTOMOUNT | LOOKUP_FOLLOW;
+	struct path path __free(path_put) = {};
+	struct watch_queue *wqueue;
+	int err;
+
+	if (at_flags & ~(AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
+	if (watch_id < -1 || watch_id > 0xff)
+		return -EINVAL;
+
+	if (at_flags & AT_NO_AUTOMOUNT || watch_id < 0)
+		lookup_flags &= ~LOOKUP_AUTOMOUNT;
+	if (at_flags & AT_SYMLINK_NOFOLLOW)
+		lookup_flags &= ~LOOKUP_FOLLOW;
+
+	CLASS(filename_uflags, name)(filename, at_flags);
+	err = filename_lookup(dfd, name, lookup_flags, &path, NULL);
+	if (err)
+		return err;
+	if (!d_can_lookup(path.dentry))
+		return -ENOTDIR;
+	if (watch_id >= 0) {
+		err = path_permission(&path, MAY_EXEC);
+		if (err)
+			return err;
+	}
+
+	wqueue = get_watch_queue(watch_fd);
+	if (IS_ERR(wqueue))
+		return PTR_ERR(wqueue);
+	if (watch_id >= 0)
+		err = watch_mounts(&path, wqueue, watch_id);
+	else
+		err = unwatch_mounts(&path, wqueue);
+	put_watch_queue(wqueue);
+	return err;
+}
+
+static int __init mount_watch_init(void)
+{
+	if (rhltable_init(&watch_points, &watch_point_params))
+		panic("Failed to allocate the table of watched mounts\n");
+	return 0;
+}
+fs_initcall(mount_watch_init);

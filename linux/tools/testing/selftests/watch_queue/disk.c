@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A block device in memory, by way of null_blk, which can fail or vanish, and
+ * an ext4 that is simple enough to be written by hand: the tests need to know
+ * which block holds what.
+ */
+
+#include <endian.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "watch_queue.h"
+
+#define BLOCK_SIZE	1024
+#define NR_BLOCKS	1024
+#define NR_INODES	32
+#define INODE_SIZE	256
+
+/* The other blocks. */
+enum {
+	BLOCK_SUPER	= 1,
+	BLOCK_GROUP	= 2,
+	BLOCK_INO_MAP	= 4,
+	BLOCK_INODES	= 5,	/* 8 of them */
+	BLOCK_ROOT	= 13,
+	BLOCK_QUOTA	= 16,	/* 2 for each type */
+	BLOCK_FREE	= 22,
+};
+
+/* The other inodes. */
+enum {
+	ROOT_INO	= 2,
+	USER_QUOTA_INO	= 3,
+	GROUP_QUOTA_INO	= 4,
+	PROJ_QUOTA_INO	= 11,
+	FREE_INO	= 14,	/* And those that follow */
+};
+
+static uint8_t image[BLOCK_FREE * BLOCK_SIZE];
+
+static uint8_t *block(unsigned int nr)
+{
+	return image + nr * BLOCK_SIZE;
+}
+
+static void put16(uint8_t *p, unsigned int offset, uint16_t value)
+{
+	value = htole16(value);
+	memcpy(p + offset, &value, sizeof(value));
+}
+
+static void put32(uint8_t *p, unsigned int offset, uint32_t value)
+{
+	value = htole32(value);
+	memcpy(p + offset, &value, sizeof(value));
+}
+
+/* The first @used bits of a bitmap, and all from @size on. */
+static void put_bitmap(uint8_t *map, unsigned int used, unsigned int size)
+{
+	unsigned int i;
+
+	for (i = 0; i < BLOCK_SIZE * 8; i++) {
+		if (i < used || i >= size)
+			map[i / 8] |= 1 << i % 8;
+	}
+}
+
+static void put_super(bool quota)
+{
+	uint8_t *s = block(BLOCK_SUPER);
+
+	put32(s, 0x00, NR_INODES);
+	put32(s, 0x04, NR_BLOCKS);
+	put32(s, 0x0c, NR_BLOCKS - BLOCK_FREE);
+	put32(s, 0x10, NR_INODES + 1 - FREE_INO);
+	put32(s, 0x14, BLOCK_SUPER);		/* s_first_data_block */
+	put32(s, 0x20, BLOCK_SIZE * 8);		/* s_blocks_per_group */
+	put32(s, 0x24, BLOCK_SIZE * 8);		/* s_clusters_per_group */
+	put32(s, 0x28, NR_INODES);		/* s_inodes_per_group */
+	put16(s, 0x36, 0xffff);			/* s_max_mnt_count: none */
+	put16(s, 0x38, 0xef53);			/* s_magic */
+	put16(s, 0x3a, 1);			/* s_state: clean */
+	put16(s, 0x3c, 1);			/* s_errors: continue */
+	put32(s, 0x4c, 1);			/* s_rev_level */
+	put32(s, 0x54, PROJ_QUOTA_INO);		/* s_first_ino */
+	put16(s, 0x58, INODE_SIZE);
+	put32(s, 0x60, 0x2);			/* INCOMPAT_FILETYPE */
+	memset(s + 0x68, 0x5a, 16);		/* s_uuid */
+	put16(s, 0x15c, 32);			/* s_min_extra_isize */
+	put16(s, 0x15e, 32);			/* s_want_extra_isize */
+	if (quota) {
+		put32(s, 0x64, 0x2100);		/* RO_COMPAT_{QUOTA,PROJECT} */
+		put32(s, 0x240, USER_QUOTA_INO);
+		put32(s, 0x244, GROUP_QUOTA_INO);
+		put32(s, 0x26c, PROJ_QUOTA_INO);
+	}
+}
+
+static void put_group(void)
+{
+	uint8_t *g = block(BLOCK_GROUP);
+
+	put32(g, 0, BLOCK_BITMAP);
+	put32(g, 4, BLOCK_INO_MAP);
+	put32(g, 8, BLOCK_INODES);
+	put16(g, 12, NR_BLOCKS - BLOCK_FREE);
+	put16(g, 14, NR_INODES + 1 - FREE_INO);
+	put16(g, 16, 3);			/* Directories */
+	/* The first bit is of the first data block, and of inode 1. */
+	put_bitmap(block(BLOCK_BITMAP), BLOCK_FREE - 1, NR_BLOCKS - 1);
+	put_bitmap(block(BLOCK_INO_MAP), FREE_INO - 1, NR_INODES);
+}
+
+static uint8_t *put_inode(unsigned int ino, uint16_t mode, uint16_t links,
+			  unsigned int first, unsigned int blocks)
+{
+	uint8_t *i = block(BLOCK_INODES) + (ino - 1) * INODE_SIZE;
+	unsigned int n;
+
+	put16(i, 0x00, mode);
+	put32(i, 0x04, blocks * BLOCK_SIZE);
+	put16(i, 0x1a, links);
+	put32(i, 0x1c, blocks * (BLOCK_SIZE / 512));
+	for (n = 0; n < blocks; n++)
+		put32(i, 0x28 + 4 * n, first + n);
+	put32(i, 0x64, GENERATION(ino));
+	put16(i, 0x80, 32);			/* i_extra_isize */
+	return i;
+}
+
+static unsigned int put_entry(uint8_t *b, unsigned int at, unsigned int ino,
+			      unsigned int len, const char *name)
+{
+	put32(b, at, ino);
+	put16(b, at + 4, len);
+	b[at + 6] = strlen(name);
+	b[at + 7] = 2;				/* A directory */
+	memcpy(b + at + 8, name, strlen(name));
+	return at + len;
+}
+
+static void put_dirs(bool quota)
+{
+	uint8_t *b, *i;
+	unsigned int at;
+
+	i = put_inode(ROOT_INO, S_IFDIR | 0777, 4, BLOCK_ROOT, 1);
+	if (quota) {
+		put32(i, 0x20, 0x20000000);	/* EXT4_PROJINHERIT_FL */
+		put32(i, 0x9c, PROJECT);	/* i_projid */
+	}
+	b = block(BLOCK_ROOT);
+	at = put_entry(b, 0, ROOT_INO, 12, ".");
+	at = put_entry(b, at, ROOT_INO, 12, "..");
+	at = put_entry(b, at, DIR_INO, 12, "dir");
+	put_entry(b, at, BAD_DIR_INO, BLOCK_SIZE - at, "bad");
+
+	put_inode(DIR_INO, S_IFDIR | 0777, 2, BLOCK_DIR, 1);
+	b = block(BLOCK_DIR);
+	at = put_entry(b, 0, DIR_INO, 12, ".");
+	put_entry(b, at, ROOT_INO, BLOCK_SIZE - at, "..");
+
+	put_inode(BAD_DIR_INO, S_IFDIR | 0777, 2, BLOCK_BAD_DIR, 1);
+	b = block(BLOCK_BAD_DIR);
+	at = put_entry(b, 0, BAD_DIR_INO, 12, ".");
+	at = put_entry(b, at, ROOT_INO, 12, "..");
+	/* No entry ends where no other can begin. */
+	put_entry(b, at, DIR_INO, 13, "x");
+}
+
+/* Quota files of version 1 without an entry. */
+static void put_quotas(void)
+{
+	static const struct {
+		unsigned int ino;
+		uint32_t magic;
+	} types[] = {
+		{ USER_QUOTA_INO, 0xd9c01f11 },
+		{ GROUP_QUOTA_INO, 0xd9c01927 },
+		{ PROJ_QUOTA_INO, 0xd9c03f14 },
+	};
+	unsigned int i;
+	uint8_t *b;
+
+	for (i = 0; i < 3; i++) {
+		put_inode(types[i].ino, S_IFREG | 0600, 1, BLOCK_QUOTA + 2 * i, 2);
+		b = block(BLOCK_QUOTA + 2 * i);
+		put32(b, 0, types[i].magic);
+		put32(b, 4, 1);
+		put32(b, 8, 7 * 24 * 3600);	/* Grace, blocks and inodes */
+		put32(b, 12, 7 * 24 * 3600);
+		put32(b, 20, 2);		/* Blocks of the file */
+	}
+}
+
+/* Write a new filesystem to DISK_NODE. */
+int disk_make_fs(bool quota)
+{
+	int fd, ret = 0;
+
+	memset(image, 0, sizeof(image));
+	put_super(quota);
+	put_group();
+	put_dirs(quota);
+	if (quota)
+		put_quotas();
+
+	fd = sys_open(DISK_NODE, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	if (write(fd, image, sizeof(image)) != sizeof(image) || fsync(fd) < 0)
+		ret = -EIO;
+	close(fd);
+	return ret;
+}
+
+static int set_attr(const struct disk *disk, const char *attr, const char *value)
+{
+	char path[96];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), DISK_CONFIG "/nullb/%s/%s", disk->name, attr);
+	fd = sys_open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	if (write(fd, value, strlen(value)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static int make_node(const struct disk *disk)
+{
+	unsigned int major, minor;
+	char path[64];
+	int ret;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/dev", disk->name);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	ret = fscanf(f, "%u:%u", &major, &minor);
+	fclose(f);
+	if (ret != 2)
+		return -EPROTO;
+	ret = mknod(DISK_NODE, S_IFBLK | 0600, makedev(major, minor));
+	return ret < 0 ? -errno : 0;
+}
+
+/* Bring in a disk of 1 MiB as DISK_NODE: -ENOENT or -ENODEV if null_blk is absent. */
+int disk_add(struct disk *disk)
+{
+	char path[64];
+	int ret;
+
+	if (mkdir(DISK_CONFIG, 0700) < 0)
+		return -errno;
+	if (syscall(__NR_mount, "none", DISK_CONFIG, "configfs", 0, NULL) < 0)
+		return -errno;
+
+	snprintf(disk->name, sizeof(disk->name), "watch_queue%d", getpid());
+	snprintf(path, sizeof(path), DISK_CONFIG "/nullb/%s", disk->name);
+	if (mkdir(path, 0700) < 0)
+		return -errno;
+	disk->live = true;
+
+	ret = set_attr(disk, "size", "1");
+	if (!ret)
+		ret = set_attr(disk, "memory_backed", "1");
+	if (!ret)
+		ret = set_attr(disk, "power", "1");
+	return ret ?: make_node(disk);
+}
+
+/* Let a block fail from now on, or no longer. */
+int disk_fail(const struct disk *disk, unsigned int block, bool fail)
+{
+	char range[32];
+
+	snprintf(range, sizeof(range), "%c%u-%u", fail ? '+' : '-', block * 2,
+		 block * 2 + 1);
+	return set_attr(disk, "badblocks", range);
+}
+
+/* Pull it out. */
+int disk_remove(struct disk *disk)
+{
+	return set_attr(disk, "power", "0");
+}
+
+void disk_put(struct disk *disk)
+{
+	char path[64];
+
+	if (!disk->live)
+		return;
+	snprintf(path, sizeof(path), DISK_CONFIG "/nullb/%s", disk->name);
+	rmdir(path);
+	disk->live = false;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A block device that fails where a test wants it to, and a small ext4 on it.
+ * All functions return -errno on failure.
+ */
+#ifndef SELFTESTS_WATCH_QUEUE_DISK_H
+#define SELFTESTS_WATCH_QUEUE_DISK_H
+
+#include <stdbool.h>
+
+/* What the filesystem is made of: one group with blocks of 1 KiB. */
+enum {
+	BLOCK_BITMAP	= 3,
+	BLOCK_DIR	= 14,
+	BLOCK_BAD_DIR	= 15,
+};
+
+/* Two directories in its root. */
+#define DIR_INO		12	/* "dir", in BLOCK_DIR */
+#define BAD_DIR_INO	13	/* "bad", its contents make no sense */
+#define GENERATION(ino)	(0x5eed0000 + (ino))
+
+/*
+ * Anybody may write to the root and to "dir".  There are quotas of users,
+ * groups and projects if it is made so; the root's project is this.
+ */
+#define PROJECT		77
+
+struct disk {
+	char name[32];		/* In /sys/block */
+	bool live;
+};
+
+/* The current directory must be one where device nodes work. */
+int disk_add(struct disk *disk);
+int disk_make_fs(bool quota);
+int disk_fail(const struct disk *disk, unsigned int block, bool fail);
+int disk_remove(struct disk *disk);
+void disk_put(struct disk *disk);
+
+#define DISK_NODE	"disk"	/* The device */
+#define DISK_CONFIG	"config" /* Where configfs is mounted */
+
+#endif /* SELFTESTS_WATCH_QUEUE_DISK_H */

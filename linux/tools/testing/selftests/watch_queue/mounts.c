@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the tests of mount watches share. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <linux/sched.h>
+#include <linux/stat.h>
+
+#include "mounts.h"
+
+static long or_errno(long ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+int sys_mount(const char *source, const char *target, const char *type,
+	      unsigned long flags, const char *data)
+{
+	return or_errno(syscall(__NR_mount, source, target, type, flags, data));
+}
+
+int sys_umount(const char *target, int flags)
+{
+	return or_errno(syscall(__NR_umount2, target, flags));
+}
+
+int sys_pivot_root(const char *new_root, const char *put_old)
+{
+	return or_errno(syscall(__NR_pivot_root, new_root, put_old));
+}
+
+int sys_open_tree(int dfd, const char *path, unsigned int flags)
+{
+	return or_errno(syscall(__NR_open_tree, dfd, path,
+				flags | OPEN_TREE_CLOEXEC));
+}
+
+int sys_move_mount(int from_dfd, const char *from, int to_dfd, const char *to,
+		   unsigned int flags)
+{
+	return or_errno(syscall(__NR_move_mount, from_dfd, from, to_dfd, to,
+				flags));
+}
+
+int sys_mount_setattr(int dfd, const char *path, unsigned int flags,
+		      const struct mount_attr *attr)
+{
+	return or_errno(syscall(__NR_mount_setattr, dfd, path, flags, attr,
+				sizeof(*attr)));
+}
+
+int sys_fsopen(const char *type)
+{
+	return or_errno(syscall(__NR_fsopen, type, FSOPEN_CLOEXEC));
+}
+
+int sys_fsconfig(int fd, unsigned int cmd, const char *key, const char *value)
+{
+	return or_errno(syscall(__NR_fsconfig, fd, cmd, key, value, 0));
+}
+
+int sys_fsmount(int fd, unsigned int attr)
+{
+	return or_errno(syscall(__NR_fsmount, fd, FSMOUNT_CLOEXEC, attr));
+}
+
+int sys_unshare(unsigned int flags)
+{
+	return or_errno(syscall(__NR_unshare, flags));
+}
+
+int sys_setns(int fd, int type)
+{
+	return or_errno(syscall(__NR_setns, fd, type));
+}
+
+int sys_rename(const char *from, const char *to, unsigned int flags)
+{
+	return or_errno(syscall(__NR_renameat2, AT_FDCWD, from, AT_FDCWD, to,
+				flags));
+}
+
+int sys_statmount(uint64_t id, uint64_t ns, uint64_t mask,
+		  struct statmount *buf, size_t size)
+{
+	struct mnt_id_req req = {
+		.size = MNT_ID_REQ_SIZE_VER1,
+		.mnt_id = id,
+		.param = mask,
+		.mnt_ns_id = ns,
+	};
+
+	return or_errno(syscall(__NR_statmount, &req, buf, size, 0));
+}
+
+int mount_notify(int dfd, const char *path, unsigned int at_flags, int fd,
+		 int tag)
+{
+	return or_errno(syscall(__NR_mount_notify, dfd, path, at_flags, fd, tag));
+}
+
+int tmpfs_fd(unsigned int attr)
+{
+	int fd, mnt;
+
+	fd = sys_fsopen("tmpfs");
+	if (fd < 0)
+		return fd;
+	mnt = sys_fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL);
+	if (mnt >= 0)
+		mnt = sys_fsmount(fd, attr);
+	close(fd);
+	return mnt;
+}
+
+int set_propagation(const char *path, unsigned long type)
+{
+	return sys_mount(NULL, path, NULL, type, NULL);
+}
+
+int set_attr(const char *path, unsigned int flags, uint64_t set, uint64_t clear)
+{
+	struct mount_attr attr = { .attr_set = set, .attr_clr = clear };
+
+	return sys_mount_setattr(AT_FDCWD, path, flags, &attr);
+}
+
+uint64_t mount_id(const char *path)
+{
+	struct statx stx;
+
+	if (syscall(__NR_statx, AT_FDCWD, path, AT_NO_AUTOMOUNT,
+		    STATX_MNT_ID_UNIQUE, &stx))
+		return 0;
+	return stx.stx_mnt_id;
+}
+
+uint64_t mntns_id(uint64_t id)
+{
+	struct statmount sm;
+
+	if (sys_statmount(id, 0, STATMOUNT_MNT_NS_ID, &sm, sizeof(sm)))
+		return 0;
+	return sm.mnt_ns_id;
+}
+
+int count_changes(uint64_t id, uint64_t ns, uint64_t *changes)
+{
+	struct statmount sm;
+	int ret;
+
+	ret = sys_statmount(id, ns, STATMOUNT_MNT_NS_CHANGES, &sm, sizeof(sm));
+	if (ret)
+		return ret;
+	if (!(sm.mask & STATMOUNT_MNT_NS_CHANGES))
+		return -EOPNOTSUPP;
+	*changes = sm.mnt_ns_changes;
+	return 0;
+}
+
+int enter_empty_mntns(void)
+{
+	int fd, ret;
+
+	ret = sys_unshare(UNSHARE_EMPTY_MNTNS);
+	if (ret)
+		return ret;
+	fd = tmpfs_fd(0);
+	if (fd < 0)
+		return fd;
+	ret = sys_move_mount(fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+	if (!ret)
+		ret = or_errno(fchdir(fd));
+	if (!ret)
+		ret = or_errno(chroot("."));
+	close(fd);
+	return ret;
+}
+
+static int stat_mount(uint64_t id, uint64_t ns, struct mnt *mnt)
+{
+	static union {
+		struct statmount sm;
+		char bytes[sizeof(struct statmount) + 4096];
+	} buf;
+	const struct statmount *sm = &buf.sm;
+	int ret;
+
+	ret = sys_statmount(id, ns, STATMOUNT_MNT_BASIC | STATMOUNT_MNT_POINT,
+			    &buf.sm, sizeof(buf));
+	if (ret)
+		return ret;
+	mnt->id = sm->mnt_id;
+	mnt->parent = sm->mnt_parent_id;
+	mnt->attr = sm->mnt_attr;
+	mnt->propagation = sm->mnt_propagation;
+	mnt->group = sm->mnt_propagation & MS_SHARED ? sm->mnt_peer_group : 0;
+	mnt->deep = false;
+	mnt->point[0] = '\0';
+	if (sm->mask & STATMOUNT_MNT_POINT)
+		snprintf(mnt->point, sizeof(mnt->point), "%s",
+			 sm->str + sm->mnt_point);
+	return 0;
+}
+
+int list_mounts(struct listing *l, uint64_t ns)
+{
+	struct mnt_id_req req = {
+		.size = MNT_ID_REQ_SIZE_VER1,
+		.mnt_id = LSMT_ROOT,
+		.mnt_ns_id = ns,
+	};
+	uint64_t ids[MAX_MOUNTS];
+	int i, nr, ret;
+
+	nr = or_errno(syscall(__NR_listmount, &req, ids, MAX_MOUNTS, 0));
+	if (nr < 0)
+		return nr;
+	for (i = 0; i < nr; i++) {
+		ret = stat_mount(ids[i], ns, &l->mnts[i]);
+		if (ret)
+			return ret;
+	}
+	l->nr = nr;
+	return nr == MAX_MOUNTS ? -E2BIG : 0;
+}
+
+const struct mnt *find_mount(const struct listing *l, uint64_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->nr; i++)
+		if (l->mnts[i].id == id)
+			return &l->mnts[i];
+	return NULL;
+}
+
+/* Whether @mnt is mounted right at the watched directory. */
+static bool at_watch(const struct model *m, const struct listing *l,
+		     const struct mnt *mnt)
+{
+	const struct mnt *watched = find_mount(l, m->mount);
+
+	if (mnt->id == m->mount)
+		return !m->dir;
+	if (mnt->parent != m->mount)
+		return false;
+	return !strcmp(mnt->point, m->dir ?: watched ? watched->point : "");
+}
+
+/* Whether the watch sees changes of @mnt. */
+static bool below_watch(const struct model *m, const struct listing *l,
+			const struct mnt *mnt)
+{
+	unsigned int hops;
+	size_t len;
+
+	if (mnt->id == m->mount)
+		return !m->dir;
+	for (hops = 0; mnt && hops <= l->nr; hops++) {
+		if (mnt->parent == m->mount) {
+			if (!m->dir)
+				return true;
+			len = strlen(m->dir);
+			return !strncmp(mnt->point, m->dir, len) &&
+				(!mnt->point[len] || mnt->point[len] == '/');
+		}
+		if (mnt->parent == mnt->id)
+			break;
+		mnt = find_mount(l, mnt->parent);
+	}
+	return false;
+}
+
+static struct mnt *model_find(struct model *m, uint64_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr; i++)
+		if (m->mnts[i].id == id)
+			return &m->mnts[i];
+	return NULL;
+}
+
+/* Forget all, and take what there is. */
+void model_start(struct model *m, const struct listing *l)
+{
+	unsigned int i;
+
+	m->nr = 0;
+	m->lost = false;
+	for (i = 0; i < l->nr; i++) {
+		if (!below_watch(m, l, &l->mnts[i]))
+			continue;
+		m->mnts[m->nr] = l->mnts[i];
+		m->mnts[m->nr].deep = !at_watch(m, l, &l->mnts[i]);
+		m->nr++;
+	}
+}
+
+#define FLAGS	(NOTIFY_MOUNT_IN_SUBTREE | NOTIFY_MOUNT_RECURSIVE | \
+		 NOTIFY_MOUNT_PROPAGATED)
+
+static const char *apply(struct model *m, const struct mount_notification *n)
+{
+	const uint32_t flags = n->watch.info & WATCH_INFO_TYPE_INFO;
+	struct mnt *mnt = model_find(m, n->mnt_id);
+	const unsigned int subtype = n->watch.subtype;
+	const uint64_t diff = n->mnt_attr ^ n->mnt_attr_old;
+	bool known = mnt;
+
+	if ((flags & ~FLAGS) && !(subtype == NOTIFY_MOUNT_READONLY &&
+				  !(flags & ~(FLAGS | NOTIFY_MOUNT_IS_NOW_RO))))
+		return "a flag that does not go with it";
+	if (diff && (flags & NOTIFY_MOUNT_PROPAGATED))
+		return "attributes are not propagated";
+	if (diff && subtype != NOTIFY_MOUNT_READONLY &&
+	    subtype != NOTIFY_MOUNT_SETATTR)
+		return "attributes changed, but the subtype is another";
+	if (n->mnt_propagation != n->mnt_propagation_old &&
+	    subtype != NOTIFY_MOUNT_PROPAGATION)
+		return "propagation changed, but the subtype is another";
+	if (n->mnt_parent_id_old && subtype != NOTIFY_MOUNT_MOVE_TO)
+		return "another parent, but the subtype is not MOVE_TO";
+	if (!n->mnt_peer_group != !(n->mnt_propagation & MS_SHARED))
+		return "a peer group without MS_SHARED, or the other way round";
+	if (n->mnt_id == m->mount && m->dir)
+		return "of the mount that the watched directory is in";
+
+	switch (subtype) {
+	case NOTIFY_MOUNT_NEW_MOUNT:
+		if (known)
+			return "it is no new one";
+		break;
+	case NOTIFY_MOUNT_MOVE_TO:
+		if (n->mnt_id == m->mount) {
+			if (n->mnt_parent_id_old)
+				return "the watched mount is not below itself";
+			mnt->parent = n->mnt_parent_id;
+		} else if (!known && n->mnt_parent_id_old) {
+			return "it was not below the watch";
+		} else if (known && n->mnt_parent_id_old != mnt->parent) {
+			return "the former parent was another";
+		}
+		break;
+	default:
+		if (!known)
+			return "there is no such mount";
+		if (n->mnt_parent_id != mnt->parent)
+			return "the parent is another";
+	}
+
+	if (!known) {
+		if (m->nr == MAX_MOUNTS)
+			return "too many mounts";
+		mnt = &m->mnts[m->nr++];
+		memset(mnt, 0, sizeof(*mnt));
+		mnt->id = n->mnt_id;
+	} else {
+		if (n->mnt_attr_old != mnt->attr)
+			return "the old attributes were others";
+		if (n->mnt_propagation_old != mnt->propagation)
+			return "the old propagation was another";
+		if (n->mnt_peer_group != mnt->group &&
+		    subtype != NOTIFY_MOUNT_PROPAGATION)
+			return "the peer group was another";
+	}
+
+	switch (subtype) {
+	case NOTIFY_MOUNT_READONLY:
+		if (diff != MOUNT_ATTR_RDONLY)
+			return "not just MOUNT_ATTR_RDONLY changed";
+		if (!(n->mnt_attr & MOUNT_ATTR_RDONLY) != !(flags & NOTIFY_MOUNT_IS_NOW_RO))
+			return "IS_NOW_RO is wrong";
+		break;
+	case NOTIFY_MOUNT_SETATTR:
+		if (!diff || (diff & MOUNT_ATTR_RDONLY))
+			return "not just other attributes changed";
+		break;
+	case NOTIFY_MOUNT_PROPAGATION:
+		if (n->mnt_propagation == mnt->propagation &&
+		    n->mnt_peer_group == mnt->group)
+			return "nothing changed";
+		break;
+	case NOTIFY_MOUNT_UNMOUNT:
+	case NOTIFY_MOUNT_EXPIRY:
+	case NOTIFY_MOUNT_MOVE_FROM:
+		if (n->mnt_id == m->mount)
+			return "it cannot leave itself";
+		if (mnt->deep != !!(flags & NOTIFY_MOUNT_IN_SUBTREE))
+			return "IN_SUBTREE is wrong";
+		*mnt = m->mnts[--m->nr];
+		return NULL;
+	case NOTIFY_MOUNT_NEW_MOUNT:
+	case NOTIFY_MOUNT_MOVE_TO:
+		break;
+	default:
+		return "no such subtype";
+	}
+
+	mnt->parent = n->mnt_parent_id;
+	mnt->attr = n->mnt_attr;
+	mnt->propagation = n->mnt_propagation;
+	mnt->group = n->mnt_peer_group;
+	mnt->deep = flags & NOTIFY_MOUNT_IN_SUBTREE;
+	return NULL;
+}
+
+/*
+ * RECURSIVE says that the parent has the same change in the same call: where
+ * the watch shows the parent, there must be such a record, or none.
+ */
+static const char *check_recursive(struct model *m,
+				   const struct mount_notification *n)
+{
+	const bool recursive = n->watch.info & NOTIFY_MOUNT_RECURSIVE;
+	const struct mount_notification *other;
+	unsigned int i;
+
+	/*
+	 * A mount that one is put beneath does not come along with that, nor with
+	 * one that moves itself at the same time: that one is not new here, or it
+	 * is the new root that the old one is put on.
+	 */
+	if (n->watch.subtype == NOTIFY_MOUNT_MOVE_TO &&
+	    (n->mnt_parent_id_old || n->mnt_parent_id == m->mount))
+		return NULL;
+
+	for (i = 0; i < m->nr_records; i++) {
+		other = &m->records[i];
+		if (other->mnt_id == n->mnt_parent_id &&
+		    other->watch.subtype == n->watch.subtype &&
+		    !other->mnt_parent_id_old)
+			return recursive ? NULL : "RECURSIVE is missing";
+	}
+	if (recursive && model_find(m, n->mnt_parent_id) &&
+	    n->mnt_parent_id != m->mount)
+		return "RECURSIVE without the same change of the parent";
+	return NULL;
+}
+
+/* Take all records of the last operation. */
+const char *model_read(struct model *m, struct queue *q)
+{
+	const char *wrong;
+	union record rec;
+	unsigned int i;
+	int ret;
+
+	m->nr_records = 0;
+	while ((ret = queue_next(q, &rec, 0)) > 0) {
+		if (rec_type(&rec) == WATCH_TYPE_META) {
+			if (rec_subtype(&rec) == WATCH_META_LOSS_NOTIFICATION) {
+				m->lost = true;
+				continue;
+			}
+			if (rec_subtype(&rec) != WATCH_META_REMOVAL_NOTIFICATION)
+				return "no such META record";
+			if (m->removed)
+				return "removed twice";
+			if (rec_len(&rec) != sizeof(rec.removal) ||
+			    rec_tag(&rec) != m->tag || rec.removal.id != m->mount)
+				return "not the REMOVAL of this watch";
+			m->removed = true;
+			continue;
+		}
+		if (m->removed)
+			return "a record after REMOVAL";
+		if (rec_type(&rec) != WATCH_TYPE_MOUNT_NOTIFY ||
+		    rec_len(&rec) != sizeof(rec.mount))
+			return "no record of a mount";
+		if (rec_tag(&rec) != m->tag)
+			return "the tag of another watch";
+		if (m->nr_records == MAX_RECORDS)
+			return "too many records";
+		m->records[m->nr_records++] = rec.mount;
+		if (m->lost)
+			continue;
+		wrong = apply(m, &rec.mount);
+		if (wrong)
+			return wrong;
+	}
+	if (ret < 0)
+		return "the queue gives no records";
+
+	for (i = 0; i < m->nr_records && !m->lost; i++) {
+		wrong = check_recursive(m, &m->records[i]);
+		if (wrong)
+			return wrong;
+	}
+	return NULL;
+}
+
+const char *model_compare(struct model *m, const struct listing *l)
+{
+	const struct mnt *real;
+	unsigned int i, nr = 0;
+	struct mnt *mnt;
+
+	for (i = 0; i < l->nr; i++) {
+		real = &l->mnts[i];
+		if (!below_watch(m, l, real))
+			continue;
+		nr++;
+		mnt = model_find(m, real->id);
+		if (!mnt)
+			return "a mount that no record told of";
+		if (mnt->parent != real->parent)
+			return "the model has another parent";
+		if (mnt->attr != real->attr)
+			return "the model has other attributes";
+		if (mnt->propagation != real->propagation)
+			return "the model has another propagation type";
+		if (mnt->group != real->group)
+			return "the model has another peer group";
+		if (mnt->deep != !at_watch(m, l, real))
+			return "IN_SUBTREE is wrong";
+	}
+	return nr == m->nr ? NULL : "the model has a mount that is not there";
+}
+
+void print_record(const struct mount_notification *n)
+{
+	static const char * const names[] = {
+		"NEW_MOUNT", "UNMOUNT", "EXPIRY", "READONLY", "SETATTR",
+		"MOVE_FROM", "MOVE_TO", "PROPAGATION",
+	};
+	const unsigned int subtype = n->watch.subtype;
+
+	fprintf(stderr, "#   %s%s%s%s%s %" PRIx64 " parent %" PRIx64 " (%" PRIx64
+		") attr %" PRIx64 " (%" PRIx64 ") propagation %x (%x) group %" PRIu64 "\n",
+		subtype < 8 ? names[subtype] : "?",
+		n->watch.info & NOTIFY_MOUNT_IN_SUBTREE ? " IN_SUBTREE" : "",
+		n->watch.info & NOTIFY_MOUNT_RECURSIVE ? " RECURSIVE" : "",
+		n->watch.info & NOTIFY_MOUNT_PROPAGATED ? " PROPAGATED" : "",
+		n->watch.info & NOTIFY_MOUNT_IS_NOW_RO ? " FLAG_2" : "",
+		(uint64_t)n->mnt_id, (uint64_t)n->mnt_parent_id,
+		(uint64_t)n->mnt_parent_id_old, (uint64_t)n->mnt_attr,
+		(uint64_t)n->mnt_attr_old, n->mnt_propagation,
+		n->mnt_propagation_old, (uint64_t)n->mnt_peer_group);
+}
+
+static void print_mount(const struct mnt *mnt)
+{
+	fprintf(stderr, "#   %" PRIx64 " parent %" PRIx64 " attr %" PRIx64
+		" propagation %x group %" PRIu64 "%s %s\n", mnt->id, mnt->parent,
+		mnt->attr, mnt->propagation, mnt->group,
+		mnt->deep ? " deep" : "", mnt->point);
+}
+
+/* The last records, the model and what there is. */
+void model_print(const struct model *m, const struct listing *l)
+{
+	unsigned int i;
+
+	fprintf(stderr, "# watch %u on mount %" PRIx64 " %s%s, its records:\n",
+		m->tag, m->mount, m->dir ?: "(root)", m->removed ? ", removed" : "");
+	for (i = 0; i < m->nr_records; i++)
+		print_record(&m->records[i]);
+	fprintf(stderr, "# the model:\n");
+	for (i = 0; i < m->nr; i++)
+		print_mount(&m->mnts[i]);
+	fprintf(stderr, "# the mounts that there are:\n");
+	for (i = 0; i < l->nr; i++)
+		print_mount(&l->mnts[i]);
+}
