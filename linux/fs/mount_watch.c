@@ -3,7 +3,7 @@
  * Watches on mounts: what changes below a directory is told to watch queues.
  *
  * A directory of a mount that is watched has a watch point, which is found by
- * its dentry.  Whatever changes a mount calls mnt_changing() first.  That counts
+ * both.  Whatever changes a mount calls mnt_changing() first.  That counts
  * the change, and no more unless somebody watches the namespace of the mount.  If
  * so, the state and place of the mount are put aside and the mount is
  * put on a list, which namespace_unlock() hands to mnt_tell_changes().  This
@@ -47,16 +47,17 @@
 
 /**
  * struct watch_point - A directory of a mount that is watched
- * @node: Link in watch_points, by @dentry.
+ * @node: Link in watch_points, by @place.
  * @link: Link in mount::watch_points; after umount_tree() in dying_points.
- * @mnt: The mount.  It stays in memory until cleanup_mnt() has seen @dentry go.
- * @id: The id of @mnt.
- * @dentry: The directory.
+ * @place: The mount and the directory.  The mount stays in memory until
+ *	cleanup_mnt() has seen the directory go.
+ * @id: The id of the mount.
  * @usage: One for each watch, and one for who looks at it otherwise than by RCU.
  * @nr_watches: How many watches, as counted in mnt_namespace::nr_watches.
  * @watches: The watches.
  * @next: The next one that a change is to be told to.
  * @seen: How it is concerned, SEEN_*.
+ * @next_removed: The next one on the same directory that is being removed.
  * @rcu: For freeing.
  *
  * @next and @seen are of the task that is telling changes.
@@ -64,14 +65,17 @@
 struct watch_point {
 	struct rhlist_head	node;
 	struct list_head	link;
-	struct mount		*mnt;
+	struct place {
+		struct mount	*mnt;
+		struct dentry	*dentry;
+	} place;
 	u64			id;
-	struct dentry		*dentry;
 	refcount_t		usage;
 	unsigned int		nr_watches;
 	struct watch_list	watches;
 	struct watch_point	*next;
 	unsigned int		seen;
+	struct watch_point	*next_removed;
 	struct rcu_head		rcu;
 };
 
@@ -81,8 +85,8 @@ struct watch_point {
 #define SEEN_ITSELF	BIT(4)	/* The directory is the root of the mount */
 
 static const struct rhashtable_params watch_point_params = {
-	.key_len		= sizeof(struct dentry *),
-	.key_offset		= offsetof(struct watch_point, dentry),
+	.key_len		= sizeof(struct place),
+	.key_offset		= offsetof(struct watch_point, place),
 	.head_offset		= offsetof(struct watch_point, node),
 	.automatic_shrinking	= true,
 };
@@ -93,9 +97,11 @@ static const struct rhashtable_params watch_point_params = {
  */
 #define MNT_WATCHES_MAX	1024
 
+/* A dying point may still be in it beside the one that takes its place. */
 static struct rhltable watch_points;
 
 static LIST_HEAD(changed_mounts);	/* Protected by mount_lock */
+static u64 told_batch;			/* Of the task that is telling changes */
 static LIST_HEAD(dying_points);		/* Protected by namespace_sem */
 
 static struct mnt_state mnt_state(struct mount *m)
@@ -219,13 +225,12 @@ static bool go_up(struct mount **mnt, struct dentry **dentry, bool former)
 static void see(struct watch_point **seen, struct mount *mnt,
 		struct dentry *dentry, unsigned int how)
 {
+	const struct place place = { .mnt = mnt, .dentry = dentry };
 	struct rhlist_head *pos, *points;
 	struct watch_point *point;
 
-	points = rhltable_lookup(&watch_points, &dentry, watch_point_params);
+	points = rhltable_lookup(&watch_points, &place, watch_point_params);
 	rhl_for_each_entry_rcu(point, pos, points, node) {
-		if (point->mnt != mnt)
-			continue;
 		if (!point->seen) {
 			point->next = *seen;
 			*seen = point;
@@ -235,18 +240,52 @@ static void see(struct watch_point **seen, struct mount *mnt,
 }
 
 /*
+ * Find the nearest mount, from @first upwards, whose parent has watch points.
+ * What was found is kept for the mount and its parent as long as these changes
+ * are told: trees are told from the top and siblings share the way up, so that
+ * no way is gone again and again.
+ */
+static struct mount *below_watched(struct mount *first, bool former)
+{
+	struct mount *m = first, *parent = first, *next;
+	struct dentry *dentry;
+
+	for (;;) {
+		if (m->below_watched[former].batch == told_batch) {
+			m = m->below_watched[former].mnt;
+			break;
+		}
+		next = m;
+		if (!go_up(&next, &dentry, former)) {
+			m = NULL;
+			break;
+		}
+		if (atomic_read(&next->nr_watch_points))
+			break;
+		if (m == first)
+			parent = next;
+		m = next;
+	}
+	first->below_watched[former].mnt = m;
+	first->below_watched[former].batch = told_batch;
+	parent->below_watched[former] = first->below_watched[former];
+	return m;
+}
+
+/*
  * Find the watch points at and above where a mount is, or was.
  */
 static void look_up(struct watch_point **seen, struct mount *mnt, bool former)
 {
-	struct dentry *dentry;
 	unsigned int how = SEEN_HERE;
+	struct dentry *dentry;
+	struct mount *m;
 
-	while (go_up(&mnt, &dentry, former)) {
-		if (!atomic_read(&mnt->nr_watch_points)) {
+	while ((m = below_watched(mnt, former))) {
+		if (m != mnt)
 			how = SEEN_HERE | SEEN_BELOW;
-			continue;
-		}
+		mnt = m;
+		go_up(&mnt, &dentry, former);
 		for (;;) {
 			see(seen, mnt, dentry, former ? SEEN_FORMER(how) : how);
 			how = SEEN_HERE | SEEN_BELOW;
@@ -583,6 +622,7 @@ void mnt_tell_changes(struct list_head *dentries)
 	scoped_guard(mount_locked_reader)
 		list_splice_init(&changed_mounts, &changed);
 
+	told_batch++;
 	list_for_each_entry(m, &changed, change.link) {
 		tell_place(m);
 		cond_resched();
@@ -597,7 +637,7 @@ void mnt_tell_changes(struct list_head *dentries)
 
 static void put_watch_point(struct watch_point *point)
 {
-	struct mount *mnt = point->mnt;
+	struct mount *mnt = point->place.mnt;
 
 	if (!refcount_dec_and_test(&point->usage))
 		return;
@@ -605,7 +645,7 @@ static void put_watch_point(struct watch_point *point)
 	rhltable_remove(&watch_points, &point->node, watch_point_params);
 	scoped_guard(mount_locked_reader)
 		list_del_init(&point->link);
-	dput(point->dentry);
+	dput(point->place.dentry);
 	/* Pairs with the wait in mnt_wait_for_watch_points(): no access after it. */
 	if (atomic_dec_and_test(&mnt->nr_watch_points))
 		wake_up_var(&mnt->nr_watch_points);
@@ -615,10 +655,12 @@ static void put_watch_point(struct watch_point *point)
 /* Count a watch on a point, or one less.  A dying point has no namespace. */
 static void count_watch(struct watch_point *point, int by)
 {
+	struct mount *mnt = point->place.mnt;
+
 	guard(mount_locked_reader)();
-	if (!IS_ERR_OR_NULL(point->mnt->mnt_ns)) {
+	if (!IS_ERR_OR_NULL(mnt->mnt_ns)) {
 		point->nr_watches += by;
-		point->mnt->mnt_ns->nr_watches += by;
+		mnt->mnt_ns->nr_watches += by;
 	}
 }
 
@@ -699,21 +741,16 @@ void mnt_wait_for_watch_points(struct mount *m)
 			       !atomic_read_acquire(&m->nr_watch_points));
 }
 
-/*
- * Find the watch point on a dentry of a mount, or with @mnt NULL one of any mount
- * that has watches, and take a reference.
- */
-static struct watch_point *get_watch_point(struct dentry *dentry,
-					   const struct mount *mnt)
+/* Find the watch point on a directory of a mount and take a reference. */
+static struct watch_point *get_watch_point(struct mount *mnt, struct dentry *dentry)
 {
+	const struct place place = { .mnt = mnt, .dentry = dentry };
 	struct rhlist_head *pos, *points;
 	struct watch_point *point;
 
 	guard(rcu)();
-	points = rhltable_lookup(&watch_points, &dentry, watch_point_params);
+	points = rhltable_lookup(&watch_points, &place, watch_point_params);
 	rhl_for_each_entry_rcu(point, pos, points, node) {
-		if (mnt ? point->mnt != mnt : hlist_empty(&point->watches.watchers))
-			continue;
 		if (refcount_inc_not_zero(&point->usage))
 			return point;
 	}
@@ -729,12 +766,28 @@ static struct watch_point *get_watch_point(struct dentry *dentry,
  */
 void mnt_directory_removed(struct dentry *dentry)
 {
-	struct watch_point *point;
+	struct watch_point *point, *removed = NULL;
+	struct mount *m;
 
-	if (likely(!atomic_read(&watch_points.ht.nelems)))
+	if (likely(!(dentry->d_flags & DCACHE_MOUNT_WATCHED)))
 		return;
-	while ((point = get_watch_point(dentry, NULL)))
+
+	scoped_guard(mount_locked_reader) {
+		for (m = dentry->d_sb->s_mounts; m; m = m->mnt_next_for_sb) {
+			if (!atomic_read(&m->nr_watch_points))
+				continue;
+			point = get_watch_point(m, dentry);
+			if (point) {
+				point->next_removed = removed;
+				removed = point;
+			}
+		}
+	}
+
+	while ((point = removed)) {
+		removed = point->next_removed;
 		kill_watch_point(point);
+	}
 }
 
 /* May the current task watch a directory?  namespace_sem is held. */
@@ -763,9 +816,9 @@ static struct watch_point *new_watch_point(const struct path *path)
 	if (!point)
 		return NULL;
 	INIT_LIST_HEAD(&point->link);
-	point->mnt = m;
+	point->place.mnt = m;
+	point->place.dentry = path->dentry;
 	point->id = m->mnt_id_unique;
-	point->dentry = path->dentry;
 	refcount_set(&point->usage, 1);
 	init_watch_list(&point->watches, release_watch);
 	return point;
@@ -773,16 +826,22 @@ static struct watch_point *new_watch_point(const struct path *path)
 
 static int add_watch_point(struct watch_point *point)
 {
+	struct mount *mnt = point->place.mnt;
+	struct dentry *dentry = point->place.dentry;
 	int err;
 
 	err = rhltable_insert(&watch_points, &point->node, watch_point_params);
 	if (err)
 		return err;
-	dget(point->dentry);
-	atomic_inc(&point->mnt->nr_watch_points);
+	/* A hint that stays: whoever removes the directory has a look. */
+	dget(dentry);
+	spin_lock(&dentry->d_lock);
+	dentry->d_flags |= DCACHE_MOUNT_WATCHED;
+	spin_unlock(&dentry->d_lock);
+	atomic_inc(&mnt->nr_watch_points);
 
 	guard(mount_locked_reader)();
-	list_add_tail(&point->link, &point->mnt->watch_points);
+	list_add_tail(&point->link, &mnt->watch_points);
 	return 0;
 }
 
@@ -796,7 +855,7 @@ static int add_watch(const struct path *path, struct watch *watch,
 	struct watch_point *point;
 	int err;
 
-	point = get_watch_point(path->dentry, real_mount(path->mnt));
+	point = get_watch_point(real_mount(path->mnt), path->dentry);
 	if (!point) {
 		err = add_watch_point(*new);
 		if (err)
@@ -857,7 +916,7 @@ static int unwatch_mounts(const struct path *path, struct watch_queue *wqueue)
 	struct watch_point *point;
 	int err;
 
-	point = get_watch_point(path->dentry, real_mount(path->mnt));
+	point = get_watch_point(real_mount(path->mnt), path->dentry);
 	if (!point)
 		return -EBADSLT;
 	err = remove_watch_from_object(&point->watches, wqueue, point->id, false);
