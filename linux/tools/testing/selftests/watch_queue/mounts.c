@@ -431,6 +431,12 @@ static const char *check_recursive(struct model *m,
 	if (n->watch.subtype == NOTIFY_MOUNT_MOVE_TO &&
 	    (n->mnt_parent_id_old || n->mnt_parent_id == m->mount))
 		return NULL;
+	/*
+	 * Nor does one that leaves with a tree in which propagation puts another
+	 * mount beneath it; where it is then cannot be seen from here.
+	 */
+	if (n->watch.subtype == NOTIFY_MOUNT_MOVE_FROM && !recursive)
+		return NULL;
 
 	for (i = 0; i < m->nr_records; i++) {
 		other = &m->records[i];
