@@ -894,7 +894,7 @@ static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
 	if (err)
 		return err;
 
-	/* Nothing is allocated, and no path is put, under the locks. */
+	/* Nothing waits for memory, and no path is put, under the locks. */
 	watch->cred = watch_cred();
 	if (!watch->cred)
 		return -ENOMEM;
@@ -939,8 +939,8 @@ static int unwatch_mounts(const struct path *path, struct watch_queue *wqueue)
  * caller, who has no CAP_SYS_ADMIN in the user namespace of the mount namespace;
  * -ENOENT if the directory was removed; -ENOSPC if there are too many watches in
  * the mount namespace, for a caller without CAP_SYS_RESOURCE; -EBUSY if the queue
- * watches it already; -EBADSLT if there is no watch to
- * remove; what the lookup, the security policy and add_watch_to_object() say.
+ * watches it already; -EBADSLT if there is no watch to remove; what the lookup,
+ * the security policy and add_watch_to_object() say.
  */
 SYSCALL_DEFINE5(mount_notify, int, dfd, const char __user *, filename,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)

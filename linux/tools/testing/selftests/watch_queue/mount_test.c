@@ -1793,6 +1793,51 @@ TEST_F_TIMEOUT(mount, watches_are_given_back, 60)
 	}
 }
 
+/* A namespace has room for so many watches, which only privilege exceeds. */
+TEST_F_TIMEOUT(mount, too_many_watches, 60)
+{
+	const unsigned int most = 1024;
+	const int fd = self->queue.fd;
+	char path[32];
+	struct rlimit limit;
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	ASSERT_LE(2 * most, limit.rlim_max);
+	limit.rlim_cur = 2 * most;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	for (i = 0; i <= most; i++) {
+		snprintf(path, sizeof(path), "/w/%u", i);
+		ASSERT_EQ(0, mkdir(path, 0755));
+	}
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (pid == 0) {
+		if (setresuid(SOME_UID, SOME_UID, SOME_UID))
+			_exit(1);
+		for (i = 0; i < most; i++) {
+			snprintf(path, sizeof(path), "/w/%u", i);
+			if (mount_notify(AT_FDCWD, path, 0, fd, 1))
+				_exit(2);
+		}
+		snprintf(path, sizeof(path), "/w/%u", i);
+		if (mount_notify(AT_FDCWD, path, 0, fd, 1) != -ENOSPC)
+			_exit(3);
+		/* Each that goes makes room for one. */
+		if (mount_notify(AT_FDCWD, "/w/0", 0, fd, -1) ||
+		    mount_notify(AT_FDCWD, path, 0, fd, 1) ||
+		    mount_notify(AT_FDCWD, "/w/0", 0, fd, 1) != -ENOSPC)
+			_exit(4);
+		_exit(0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	EXPECT_EQ(0, mount_notify(AT_FDCWD, "/w/0", 0, fd, 1));
+}
+
 /* The counter is the namespace's own. */
 TEST_F(mount, counter)
 {

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -1592,6 +1593,31 @@ TEST_F(sb, autofs)
 	ASSERT_EQ(third, sb_id("mnt"));
 	ASSERT_EQ(0, set_ro());
 	expect_nothing(_metadata, q);
+}
+
+/* A superblock has room for so many watches, which only privilege exceeds. */
+TEST_F_TIMEOUT(sb, too_many_watches, 60)
+{
+	const unsigned int most = 1024;
+	struct rlimit limit;
+	unsigned int i;
+	int fds[2];
+
+	if (variant->kind != QUEUE_PIPE)
+		SKIP(return, "the pipe will do");
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	ASSERT_LE(3 * most, limit.rlim_max);
+	limit.rlim_cur = 3 * most;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	ASSERT_EQ(0, do_mount("none", "mnt", "tmpfs", 0, NULL));
+
+	for (i = 0; i < most; i++) {
+		ASSERT_EQ(0, sys_pipe(fds, O_NOTIFICATION_PIPE));
+		ASSERT_EQ(0, watch_as(&alice, "mnt", 0, fds[0], TAG));
+	}
+	ASSERT_EQ(0, sys_pipe(fds, O_NOTIFICATION_PIPE));
+	EXPECT_EQ(-ENOSPC, watch_as(&alice, "mnt", 0, fds[0], TAG));
+	EXPECT_EQ(0, watch_sb("mnt", fds[0], TAG));
 }
 
 /*
