@@ -21,6 +21,7 @@
 
 #define SECONDS		3
 #define NR_QUEUES	4
+#define NR_MOUNTS	500
 
 /* The processes that change mounts, and those that watch them. */
 #define NR_CHANGERS	3
@@ -228,7 +229,29 @@ static int put_down(int fd, const char *path)
 	return ret;
 }
 
-FIXTURE(storm) { };
+/*
+ * Mounts of shared mounts on one another can double at each operation.  How many
+ * there may be in a namespace; returns how many there might be before.
+ */
+static int limit_mounts(int max)
+{
+	static const char name[] = "/proc/sys/fs/mount-max";
+	FILE *file = fopen(name, "r+");
+	int before;
+
+	if (!file)
+		return -errno;
+	if (fscanf(file, "%d", &before) != 1)
+		before = -EINVAL;
+	rewind(file);
+	fprintf(file, "%d\n", max);
+	return fclose(file) ? -errno : before;
+}
+
+FIXTURE(storm)
+{
+	int mount_max;
+};
 
 FIXTURE_VARIANT(storm)
 {
@@ -268,9 +291,15 @@ FIXTURE_SETUP(storm)
 	if (ret == -ENOSYS)
 		SKIP(return, "no CONFIG_MOUNT_NOTIFICATIONS");
 	ASSERT_EQ(-EBADSLT, ret);
+	self->mount_max = limit_mounts(NR_MOUNTS);
+	ASSERT_LT(0, self->mount_max);
 }
 
-FIXTURE_TEARDOWN(storm) { }
+FIXTURE_TEARDOWN_PARENT(storm)
+{
+	if (self->mount_max > 0)
+		limit_mounts(self->mount_max);
+}
 
 TEST_F_TIMEOUT(storm, all_at_once, 60)
 {
