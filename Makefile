@@ -33,7 +33,7 @@ demo: kernel ## keys change in the VM, and a program sees each change through th
 test: linux ## all tests: host-test, kunit, selftest; ends with their sum
 	@tools/test host-test kunit selftest
 
-kunit: linux ## the driver's KUnit suites on user-mode Linux
+kunit: linux ## the KUnit suites on user-mode Linux
 	@tools/kunit
 
 selftest: kernel ## the series' kselftests in the VM (DEBUG=1: on the debug kernel, whose log must stay clean)
