@@ -990,3 +990,7 @@ static int __init mount_watch_init(void)
 	return 0;
 }
 fs_initcall(mount_watch_init);
+
+#ifdef CONFIG_FS_NOTIFICATIONS_KUNIT_TEST
+#include "tests/mount_watch_kunit.c"
+#endif

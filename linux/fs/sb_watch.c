@@ -6,8 +6,8 @@
  * when that is shut down.  One that was extended to an automount also dies with
  * the one that it was extended from.
  *
- * Lock order: sb->s_umount, sb_watch_mutex, then the locks of the core (see
- * kernel/watch_queue.c).
+ * Lock order: sb->s_umount or namespace_sem, sb_watch_mutex, then the locks of
+ * the core (see kernel/watch_queue.c).
  */
 
 #include <linux/capability.h>
@@ -24,7 +24,6 @@
 #include <linux/slab.h>
 #include <linux/syscalls.h>
 #include <linux/watch_queue.h>
-#include "internal.h"
 
 /* The flags that are reported: those that statmount() shows. */
 #define SB_WATCH_FLAGS	(SB_RDONLY | SB_SYNCHRONOUS | SB_DIRSYNC | SB_LAZYTIME)
@@ -372,9 +371,7 @@ void sb_watch_born(struct super_block *sb)
  */
 static struct watch_list *sb_watch_list(struct super_block *sb)
 {
-	struct watch_list *wlist;
-
-	struct watch_list *old;
+	struct watch_list *wlist, *old;
 
 	/* It stays as long as the superblock is active. */
 	wlist = rcu_dereference_raw(sb->s_watch.watchers);
@@ -524,6 +521,19 @@ static int sb_watch_remove(struct super_block *sb, struct watch_queue *wqueue)
 	return ret;
 }
 
+/* Does a queue watch a superblock with these watches?  Called under RCU. */
+static bool sb_is_watched(const struct watch_list *wlist,
+			  const struct watch_queue *wqueue)
+{
+	const struct watch *watch;
+
+	hlist_for_each_entry_rcu(watch, &wlist->watchers, list_node) {
+		if (rcu_access_pointer(watch->queue) == wqueue)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Make a watch that extends another one to a superblock.  Called under the RCU
  * read-lock, by which the other one keeps its queue and its credentials.
@@ -535,8 +545,10 @@ static struct sb_watch *sb_watch_extend(const struct sb_watch *from,
 	struct sb_watch *swatch;
 
 	swatch = kzalloc_obj(*swatch, GFP_ATOMIC | __GFP_ACCOUNT);
-	if (!swatch)
+	if (!swatch) {
+		watch_queue_unwatched(wqueue, from->watch.info_id, sb->s_watch.id);
 		return NULL;
+	}
 
 	kref_get(&wqueue->usage);
 	init_watch(&swatch->watch, wqueue);
@@ -544,13 +556,14 @@ static struct sb_watch *sb_watch_extend(const struct sb_watch *from,
 	swatch->watch.id = sb->s_watch.id;
 	swatch->watch.info_id = from->watch.info_id;
 	swatch->watch.cred = get_cred(from->watch.cred);
+	swatch->watch.max_watches = from->watch.max_watches;
 	swatch->privileged = true;
 	swatch->submounts = true;
 	swatch->origin = from->origin ?: from->watch.id;
 	return swatch;
 }
 
-/* May the owner of such a watch have it?  Whoever walks there is not asked. */
+/* May the owner of such a watch have it?  Whoever mounts there is not asked. */
 static bool sb_watch_may_extend(const struct sb_watch *swatch,
 				struct super_block *sb)
 {
@@ -561,18 +574,29 @@ static bool sb_watch_may_extend(const struct sb_watch *swatch,
 		return !security_watch_sb(&swatch->watch, sb);
 }
 
-/* Add such a watch, or drop it. */
+/*
+ * Add such a watch.  If that fails the queue is told that the superblock, which
+ * it was to watch, is not watched; if its owner may not, no more than that
+ * something is withheld.
+ */
 static void sb_watch_add_extended(struct sb_watch *swatch,
-				  struct super_block *sb)
+				  struct super_block *sb,
+				  struct watch_list *wlist)
 {
 	struct watch_queue *wqueue = rcu_access_pointer(swatch->watch.queue);
-	struct watch_list *wlist = sb_watch_list(sb);
+	u32 info_id = swatch->watch.info_id;
+	int err;
 
-	if (!wlist || !sb_watch_may_extend(swatch, sb)) {
+	if (!sb_watch_may_extend(swatch, sb)) {
+		watch_queue_withheld(wqueue);
 		put_cred(swatch->watch.cred);
 		kfree(swatch);
-	} else if (add_watch_to_object(&swatch->watch, wlist)) {
-		kfree(swatch);
+	} else {
+		err = add_watch_to_object(&swatch->watch, wlist);
+		if (err) {
+			watch_queue_unwatched(wqueue, info_id, sb->s_watch.id);
+			kfree(swatch);
+		}
 	}
 	put_watch_queue(wqueue);
 }
@@ -581,60 +605,72 @@ static void sb_watch_add_extended(struct sb_watch *swatch,
 static void sb_watch_extend_all(struct super_block *parent,
 				struct super_block *sb)
 {
+	struct watch_list *wlist = sb_watch_list(sb), *parents;
 	struct sb_watch *swatch, *next, *list = NULL;
-	struct watch_list *wlist;
+	struct watch_queue *wqueue;
 	struct watch *watch;
 
 	guard(mutex)(&sb_watch_mutex);
 
 	/* The LSMs may sleep when they are asked, so not in here. */
 	scoped_guard(rcu) {
-		wlist = rcu_dereference(parent->s_watch.watchers);
-		hlist_for_each_entry_rcu(watch, &wlist->watchers, list_node) {
+		parents = rcu_dereference(parent->s_watch.watchers);
+		hlist_for_each_entry_rcu(watch, &parents->watchers, list_node) {
 			if (!to_sb_watch(watch)->submounts)
+				continue;
+			wqueue = rcu_dereference(watch->queue);
+			if (!wlist) {
+				watch_queue_unwatched(wqueue, watch->info_id,
+						      sb->s_watch.id);
+				continue;
+			}
+			if (sb_is_watched(wlist, wqueue))
 				continue;
 			swatch = sb_watch_extend(to_sb_watch(watch), sb);
 			if (!swatch)
-				break;
+				continue;
 			swatch->next = list;
 			list = swatch;
 		}
 	}
 
+	if (wlist)
+		set_bit(SB_WATCH_SUBMOUNTS, &sb->s_watch.state);
 	for (swatch = list; swatch; swatch = next) {
 		next = swatch->next;
-		sb_watch_add_extended(swatch, sb);
+		sb_watch_add_extended(swatch, sb, wlist);
 	}
 }
 
 /**
- * sb_watch_automount - Extend watches to a superblock that was automounted
- * @path: Where it was mounted, by the kernel or by a daemon.
+ * sb_watch_mount - Extend watches to a superblock that an automount brings in
+ * @mountpoint: Where it is about to be mounted.
+ * @mnt: What is.
  *
- * Each watch that was set with SB_NOTIFY_SUBMOUNTS on the superblock of @path is
- * extended to the other one, if that is of the same user namespace and the queue
- * does not watch it already.  It is not if memory is short or the owner of the
- * watch has too many.
+ * If @mountpoint is an automount point, each watch that was set with
+ * SB_NOTIFY_SUBMOUNTS on its superblock is extended to the other one, if that is
+ * of the same user namespace and the queue does not watch it already.  The queue
+ * is told if that fails.
  *
- * Context: Process context.  The s_umount of other superblocks may be held.
+ * Context: Process context, with namespace_sem held exclusively, so that both
+ * superblocks stay and no walk has been to the new one yet.
  */
-void sb_watch_automount(const struct path *path)
+void sb_watch_mount(const struct dentry *mountpoint, const struct vfsmount *mnt)
 {
-	struct super_block *sb = path->mnt->mnt_sb;
-	struct vfsmount *mnt;
+	struct super_block *parent = mountpoint->d_sb, *sb = mnt->mnt_sb;
 
-	if (!test_bit(SB_WATCH_SUBMOUNTS, &sb->s_watch.state))
+	if (likely(!test_bit(SB_WATCH_SUBMOUNTS, &parent->s_watch.state)))
 		return;
-
-	mnt = lookup_mnt(path);
-	if (!mnt)
+	if (!(READ_ONCE(mountpoint->d_flags) & DCACHE_NEED_AUTOMOUNT))
 		return;
 	/* Who may mount there for himself cannot have others watch it. */
-	if (mnt->mnt_sb != sb && mnt->mnt_sb->s_user_ns == sb->s_user_ns) {
-		set_bit(SB_WATCH_SUBMOUNTS, &mnt->mnt_sb->s_watch.state);
-		sb_watch_extend_all(sb, mnt->mnt_sb);
-	}
-	mntput(mnt);
+	if (sb == parent || sb->s_user_ns != parent->s_user_ns)
+		return;
+	/* A filesystem mounts here whoever walks there, a daemon by itself. */
+	if (!(mnt->mnt_flags & MNT_SHRINKABLE) &&
+	    !ns_capable_noaudit(sb->s_user_ns, CAP_SYS_ADMIN))
+		return;
+	sb_watch_extend_all(parent, sb);
 }
 
 static int sb_notify_all(struct watch_queue *wqueue, int watch_id)
@@ -728,3 +764,7 @@ SYSCALL_DEFINE5(sb_notify, int, dfd, const char __user *, path,
 	put_watch_queue(wqueue);
 	return ret;
 }
+
+#ifdef CONFIG_FS_NOTIFICATIONS_KUNIT_TEST
+#include "tests/sb_watch_kunit.c"
+#endif

@@ -83,35 +83,25 @@ static const struct pipe_buf_operations watch_queue_pipe_buf_ops = {
 	.get		= generic_pipe_buf_get,
 };
 
-/*
- * Post a notification to a watch queue.
- *
- * Must be called with the watch_queue lock held, which guarantees that the pipe
- * hasn't been released and that interrupts are off.
- */
-static void pipe_watch_queue_post(struct watch_queue *wqueue,
-				  const struct watch_notification *n)
+/* Store a record, if there is room for it. */
+static bool pipe_watch_queue_store(struct pipe_watch_queue *pq,
+				   const struct watch_notification *n)
 {
-	struct pipe_watch_queue *pq = to_pipe_watch_queue(wqueue);
-	void *p;
 	struct pipe_inode_info *pipe = pq->pipe;
+	unsigned int head, note, offset, len, nr_notes;
 	struct pipe_buffer *buf;
 	struct page *page;
-	unsigned int head, tail, note, offset, len, nr_notes;
-	bool readable = false;
-
-	spin_lock(&pipe->rd_wait.lock);
+	void *p;
 
 	head = pipe->head;
-	tail = pipe->tail;
-	if (pipe_full(head, tail, pipe->ring_size))
-		goto lost;
+	if (pipe_full(head, pipe->tail, pipe->ring_size))
+		return false;
 
 	/* Pairs with the smp_store_release() in pipe_watch_queue_set_size(). */
 	nr_notes = smp_load_acquire(&pq->nr_notes);
 	note = find_first_bit(pq->notes_bitmap, nr_notes);
 	if (note >= nr_notes)
-		goto lost;
+		return false;
 
 	page = pq->notes[note / WATCH_QUEUE_NOTES_PER_PAGE];
 	offset = note % WATCH_QUEUE_NOTES_PER_PAGE * WATCH_QUEUE_NOTE_SIZE;
@@ -132,27 +122,59 @@ static void pipe_watch_queue_post(struct watch_queue *wqueue,
 
 	/* Only we clear bits, with the lock held. */
 	WARN_ON_ONCE(!test_and_clear_bit(note, pq->notes_bitmap));
-	readable = true;
+	return true;
+}
 
-out:
+/* Note that a record was lost.  True if there was nothing to read before. */
+static bool pipe_watch_queue_note_loss(struct pipe_inode_info *pipe)
+{
+	if (!pipe_empty(pipe->head, pipe->tail)) {
+		pipe_buf(pipe, pipe->head - 1)->flags |= PIPE_BUF_FLAG_LOSS;
+		return false;
+	}
+	if (pipe->note_loss)
+		return false;
+
+	/* There is no record to mark, so let the next read tell. */
+	WRITE_ONCE(pipe->note_loss, true);
+	return true;
+}
+
+/*
+ * Store a record, or note that one was lost: for want of room, or because it
+ * could not be made (NULL).
+ *
+ * Must be called with the watch_queue lock held, which guarantees that the pipe
+ * hasn't been released and that interrupts are off.
+ */
+static void pipe_watch_queue_tell(struct watch_queue *wqueue,
+				  const struct watch_notification *n)
+{
+	struct pipe_watch_queue *pq = to_pipe_watch_queue(wqueue);
+	struct pipe_inode_info *pipe = pq->pipe;
+	bool readable;
+
+	spin_lock(&pipe->rd_wait.lock);
+	readable = n && pipe_watch_queue_store(pq, n);
+	if (!readable)
+		readable = pipe_watch_queue_note_loss(pipe);
 	if (readable)
 		wake_up_interruptible_sync_poll_locked(&pipe->rd_wait,
 						       EPOLLIN | EPOLLRDNORM);
 	spin_unlock(&pipe->rd_wait.lock);
 	if (readable)
 		kill_fasync(&pipe->fasync_readers, SIGIO, POLL_IN);
-	return;
+}
 
-lost:
-	if (!pipe_empty(head, tail)) {
-		buf = pipe_buf(pipe, head - 1);
-		buf->flags |= PIPE_BUF_FLAG_LOSS;
-	} else if (!pipe->note_loss) {
-		/* There is no record to mark, so let the next read tell. */
-		WRITE_ONCE(pipe->note_loss, true);
-		readable = true;
-	}
-	goto out;
+static void pipe_watch_queue_post(struct watch_queue *wqueue,
+				  const struct watch_notification *n)
+{
+	pipe_watch_queue_tell(wqueue, n);
+}
+
+static void pipe_watch_queue_lose(struct watch_queue *wqueue, u32 type)
+{
+	pipe_watch_queue_tell(wqueue, NULL);
 }
 
 /*
@@ -228,18 +250,18 @@ long pipe_watch_queue_set_size(struct pipe_inode_info *pipe, unsigned int nr_not
 	pipe->nr_accounted = nr_pages;
 
 	ret = -ENOMEM;
-	pages = kzalloc_objs(struct page *, nr_pages);
+	pages = kzalloc_objs(struct page *, nr_pages, GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		goto error;
 
 	for (i = 0; i < nr_pages; i++) {
-		pages[i] = alloc_page(GFP_KERNEL);
+		pages[i] = alloc_page(GFP_KERNEL_ACCOUNT);
 		if (!pages[i])
 			goto error_p;
 		pages[i]->private = i * WATCH_QUEUE_NOTES_PER_PAGE;
 	}
 
-	bitmap = bitmap_alloc(nr_notes, GFP_KERNEL);
+	bitmap = bitmap_alloc(nr_notes, GFP_KERNEL_ACCOUNT);
 	if (!bitmap)
 		goto error_p;
 
@@ -366,6 +388,7 @@ static void pipe_watch_queue_release(struct watch_queue *wqueue)
 static const struct watch_queue_ops pipe_watch_queue_ops = {
 	.match		= pipe_watch_queue_match,
 	.post		= pipe_watch_queue_post,
+	.lose		= pipe_watch_queue_lose,
 	.close		= pipe_watch_queue_close,
 	.release	= pipe_watch_queue_release,
 };

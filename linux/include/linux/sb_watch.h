@@ -11,16 +11,17 @@
 #include <linux/types.h>
 #include <uapi/linux/watch_queue.h>
 
+struct dentry;
 struct inode;
-struct path;
 struct super_block;
+struct vfsmount;
 
 #ifdef CONFIG_SB_NOTIFICATIONS
 void sb_watch_init(struct super_block *sb);
 void sb_watch_born(struct super_block *sb);
 void sb_watch_reset(struct super_block *sb);
 void sb_watch_remove_all(struct super_block *sb);
-void sb_watch_automount(const struct path *path);
+void sb_watch_mount(const struct dentry *mountpoint, const struct vfsmount *mnt);
 void notify_sb(struct super_block *sb,
 	       enum superblock_notification_subtype subtype);
 void notify_sb_flags(struct super_block *sb);
@@ -46,7 +47,8 @@ static inline void sb_watch_remove_all(struct super_block *sb)
 {
 }
 
-static inline void sb_watch_automount(const struct path *path)
+static inline void sb_watch_mount(const struct dentry *mountpoint,
+				  const struct vfsmount *mnt)
 {
 }
 

@@ -26,6 +26,7 @@
 //! #[derive(Default)]
 //! struct Counter {
 //!     records: usize,
+//!     missed: usize,
 //!     withheld: bool,
 //! }
 //!
@@ -45,6 +46,10 @@
 //!         self.records += 1;
 //!     }
 //!
+//!     fn lose(&mut self, _kind: u32) {
+//!         self.missed += 1;
+//!     }
+//!
 //!     fn lost(&mut self) {
 //!         self.withheld = true;
 //!     }
@@ -54,7 +59,9 @@
 //!
 //! let queue = OwnedQueue::new(Counter::default())?;
 //! queue.lock().post(&[0; 8]);
+//! queue.lock().lose(1);
 //! assert_eq!(queue.lock().records, 1);
+//! assert_eq!(queue.lock().missed, 1);
 //! assert!(!queue.lock().withheld);
 //!
 //! // Without a filter it wants everything.
@@ -136,6 +143,9 @@ pub trait Backend: Send + 'static {
     /// Stores a record and wakes the reader, or notes that it was lost.
     fn post(&mut self, record: &[u8]);
 
+    /// Notes that a record of this type was lost before it could be made.
+    fn lose(&mut self, kind: u32);
+
     /// Notes that the security policy withheld a record that the filter let pass.
     ///
     /// Which, how many and when is not to be told.
@@ -168,6 +178,7 @@ impl<B: Backend> Queue<B> {
         owner: this_module::<B::OwnerModule>().as_ptr(),
         match_: Some(Self::match_callback),
         post: Some(Self::post_callback),
+        lose: Some(Self::lose_callback),
         lost: Some(Self::lost_callback),
         close: Some(Self::close_callback),
         release: Some(Self::release_callback),
@@ -260,6 +271,15 @@ impl<B: Backend> Queue<B> {
         let backend = unsafe { Self::backend(queue) };
         // SAFETY: The caller provides a record.
         backend.post(unsafe { record_bytes(record) })
+    }
+
+    /// # Safety
+    ///
+    /// `queue` must be the `inner` of a `Queue<B>` and locked.
+    unsafe extern "C" fn lose_callback(queue: *mut bindings::watch_queue, kind: u32) {
+        // SAFETY: The caller provides a locked queue.
+        let backend = unsafe { Self::backend(queue) };
+        backend.lose(kind)
     }
 
     /// # Safety

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Watch keys, mounts and superblocks through /dev/watch_queue and print each
- * record on a line of its own.
+ * Watch keys, mounts, superblocks and block devices through /dev/watch_queue and
+ * print each record on a line of its own.
  *
- *	watch_ring [-m DIR]... [-s PATH]... [KEY]...
+ *	watch_ring [-b DEV]... [-k KEYRING]... [-m DIR]... [-s PATH]... [KEY]...
  *
+ *	-b DEV	the errors of the block device, or of all if DEV is "all"
  *	-m DIR	the mounts at the directory and below
  *	-s PATH	the superblock of the file
+ *	-k KEYRING
+ *		the keyring with this id, what is linked there and in nested keyrings
  *	KEY	the key with this id
  *
  * What is named is watched with the tags from 2 up, in the order of the command
@@ -45,6 +48,7 @@ static const struct watch_notification_filter *everything(void)
 		WATCH_TYPE_KEY_NOTIFY,
 		WATCH_TYPE_MOUNT_NOTIFY,
 		WATCH_TYPE_SB_NOTIFY,
+		WATCH_TYPE_BLOCK_NOTIFY,
 	};
 	static union {
 		struct watch_notification_filter filter;
@@ -66,23 +70,51 @@ static long keyctl_watch_key(int key, int watch_fd, int watch_id)
 	return syscall(__NR_keyctl, KEYCTL_WATCH_KEY, key, watch_fd, watch_id);
 }
 
-static void watch_file(long call, const char *option, const char *path, int watch_fd, int watch_id)
+/* The serial number of the keyring behind a tag whose watch extends to its keys. */
+static unsigned int keyrings[256];
+
+static void watch_keyring(const char *name, int watch_fd, int watch_id)
 {
-	if (syscall(call, AT_FDCWD, path, 0, watch_fd, watch_id) == 0)
+	long id = syscall(__NR_keyctl, KEYCTL_GET_KEYRING_ID, strtol(name, NULL, 0), 0);
+
+	if (id == -1 ||
+	    syscall(__NR_keyctl, KEYCTL_WATCH_KEYRING, id, watch_fd, watch_id,
+		    KEYCTL_WATCH_NESTED) == -1)
+		err(EXIT_FAILURE, "keyring %s", name);
+	keyrings[watch_id] = id;
+}
+
+/* Without a path, all that there is. */
+static void watch_file(long call, const char *option, const char *path, unsigned int at_flags,
+		       int watch_fd, int watch_id)
+{
+	if (syscall(call, AT_FDCWD, path, at_flags, watch_fd, watch_id) == 0)
 		return;
 	if (errno == ENOSYS)
 		errx(EXIT_FAILURE, "the kernel was built without %s", option);
-	err(EXIT_FAILURE, "%s", path);
+	err(EXIT_FAILURE, "%s", path ? path : "all");
 }
 
 static void watch_mounts(const char *path, int watch_fd, int watch_id)
 {
-	watch_file(__NR_mount_notify, "CONFIG_MOUNT_NOTIFICATIONS", path, watch_fd, watch_id);
+	watch_file(__NR_mount_notify, "CONFIG_MOUNT_NOTIFICATIONS", path, 0, watch_fd, watch_id);
 }
 
 static void watch_superblock(const char *path, int watch_fd, int watch_id)
 {
-	watch_file(__NR_sb_notify, "CONFIG_SB_NOTIFICATIONS", path, watch_fd, watch_id);
+	watch_file(__NR_sb_notify, "CONFIG_SB_NOTIFICATIONS", path, 0, watch_fd, watch_id);
+}
+
+static void watch_block(const char *path, int watch_fd, int watch_id)
+{
+	unsigned int at_flags = 0;
+
+	if (strcmp(path, "all") == 0) {
+		path = NULL;
+		at_flags = BLOCK_NOTIFY_ALL;
+	}
+	watch_file(__NR_block_notify, "CONFIG_BLK_NOTIFICATIONS", path, at_flags,
+		   watch_fd, watch_id);
 }
 
 static unsigned int tag_of(const struct watch_notification *n)
@@ -325,6 +357,59 @@ static void print_superblock(const struct watch_notification *n, unsigned int le
 	printf("\n");
 }
 
+static void print_block(const struct watch_notification *n)
+{
+	static const char * const errors[] = {
+		[NOTIFY_BLOCK_ERROR_TIMEOUT]			= "timeout",
+		[NOTIFY_BLOCK_ERROR_NO_SPACE]			= "no_space",
+		[NOTIFY_BLOCK_ERROR_RECOVERABLE_TRANSPORT]	= "recoverable_transport",
+		[NOTIFY_BLOCK_ERROR_CRITICAL_TARGET]		= "critical_target",
+		[NOTIFY_BLOCK_ERROR_CRITICAL_NEXUS]		= "critical_nexus",
+		[NOTIFY_BLOCK_ERROR_CRITICAL_MEDIUM]		= "critical_medium",
+		[NOTIFY_BLOCK_ERROR_PROTECTION]			= "protection",
+		[NOTIFY_BLOCK_ERROR_KERNEL_RESOURCE]		= "kernel_resource",
+		[NOTIFY_BLOCK_ERROR_DEVICE_RESOURCE]		= "device_resource",
+		[NOTIFY_BLOCK_ERROR_IO]				= "io",
+		[NOTIFY_BLOCK_ERROR_NOT_SUPPORTED]		= "not_supported",
+		[NOTIFY_BLOCK_ERROR_NONBLOCKING_RETRY]		= "nonblocking_retry",
+		[NOTIFY_BLOCK_ERROR_OFFLINE]			= "offline",
+		[NOTIFY_BLOCK_ERROR_ZONE_OPEN_RESOURCE]		= "zone_open_resource",
+		[NOTIFY_BLOCK_ERROR_ZONE_ACTIVE_RESOURCE]	= "zone_active_resource",
+		[NOTIFY_BLOCK_ERROR_DURATION_LIMIT]		= "duration_limit",
+		[NOTIFY_BLOCK_ERROR_INVALID]			= "invalid",
+	};
+	static const char * const ops[] = {
+		[BLOCK_NOTIFY_OP_READ]		= "read",
+		[BLOCK_NOTIFY_OP_WRITE]		= "write",
+		[BLOCK_NOTIFY_OP_FLUSH]		= "flush",
+		[BLOCK_NOTIFY_OP_DISCARD]	= "discard",
+		[BLOCK_NOTIFY_OP_SECURE_ERASE]	= "secure_erase",
+		[BLOCK_NOTIFY_OP_WRITE_ZEROES]	= "write_zeroes",
+		[BLOCK_NOTIFY_OP_ZONE]		= "zone",
+		[BLOCK_NOTIFY_OP_OTHER]		= "other",
+	};
+	const struct block_notification *b = (const void *)n;
+
+	printf("BLOCK   tag=%u dev=%u:%u ", tag_of(n), b->dev_major, b->dev_minor);
+	print_name(errors, ARRAY_SIZE(errors), n->subtype);
+	printf(" errno=%u (%s) op=", b->error, strerror(b->error));
+	print_name(ops, ARRAY_SIZE(ops), b->op);
+	printf(" sector=%llu nr_sectors=%u\n", (unsigned long long)b->sector, b->nr_sectors);
+}
+
+/* The watch of a keyring extends to keys that come and go while it stays. */
+static int print_removal(const struct watch_notification *n, unsigned int len)
+{
+	const struct watch_notification_removal *r = (const void *)n;
+	unsigned int keyring = keyrings[tag_of(n)];
+
+	printf("REMOVAL tag=%u", tag_of(n));
+	if (len >= sizeof(*r))
+		printf(" id=%llu", (unsigned long long)r->id);
+	printf("\n");
+	return !keyring || (len >= sizeof(*r) && r->id == keyring);
+}
+
 /* Print a record, and return how many watches it says are gone. */
 static int print_record(const struct watch_notification *n, unsigned int len)
 {
@@ -335,16 +420,13 @@ static int print_record(const struct watch_notification *n, unsigned int len)
 	} else if (n->type == WATCH_TYPE_SB_NOTIFY &&
 		   len >= sizeof(struct superblock_notification)) {
 		print_superblock(n, len);
+	} else if (n->type == WATCH_TYPE_BLOCK_NOTIFY && len >= sizeof(struct block_notification)) {
+		print_block(n);
 	} else if (n->type != WATCH_TYPE_META) {
 		printf("OTHER   tag=%u type=%u subtype=%u length=%u\n",
 		       tag_of(n), n->type, n->subtype, len);
 	} else if (n->subtype == WATCH_META_REMOVAL_NOTIFICATION) {
-		printf("REMOVAL tag=%u", tag_of(n));
-		if (len >= sizeof(struct watch_notification_removal))
-			printf(" id=%llu", (unsigned long long)
-			       ((const struct watch_notification_removal *)n)->id);
-		printf("\n");
-		return 1;
+		return print_removal(n, len);
 	} else if (n->subtype == WATCH_META_LOSS_NOTIFICATION) {
 		const struct watch_notification_loss *loss = (const void *)n;
 
@@ -408,8 +490,14 @@ int main(int argc, char **argv)
 	if (ring == MAP_FAILED)
 		err(EXIT_FAILURE, "mmap");
 
-	while ((option = getopt(argc, argv, "+m:s:")) != -1) {
+	while ((option = getopt(argc, argv, "+b:k:m:s:")) != -1) {
 		switch (option) {
+		case 'b':
+			watch_block(optarg, fd, tag++);
+			break;
+		case 'k':
+			watch_keyring(optarg, fd, tag++);
+			break;
 		case 'm':
 			watch_mounts(optarg, fd, tag++);
 			break;
@@ -417,7 +505,8 @@ int main(int argc, char **argv)
 			watch_superblock(optarg, fd, tag++);
 			break;
 		default:
-			fprintf(stderr, "Usage: watch_ring [-m DIR]... [-s PATH]... [KEY]...\n");
+			fprintf(stderr,
+				"Usage: watch_ring [-b DEV]... [-k KEYRING]... [-m DIR]... [-s PATH]... [KEY]...\n");
 			return EXIT_FAILURE;
 		}
 	}

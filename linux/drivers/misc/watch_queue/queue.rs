@@ -92,6 +92,12 @@ impl Producer {
         }
     }
 
+    fn wake(&self) {
+        if let Some(readers) = &self.readers {
+            readers.notify_all();
+        }
+    }
+
     /// Returns what fdinfo tells.
     pub(crate) fn info(&self) -> Info {
         match &self.store {
@@ -143,9 +149,19 @@ impl Backend for Producer {
         };
 
         if wake {
-            if let Some(readers) = &self.readers {
-                readers.notify_all();
+            self.wake();
+        }
+    }
+
+    fn lose(&mut self, kind: u32) {
+        match &mut self.store {
+            Store::Ring(ring, memory) => {
+                if ring.lose(&**memory, kind) {
+                    self.wake();
+                }
             }
+            Store::Nowhere(status) => status.lose(kind),
+            Store::Closed => (),
         }
     }
 

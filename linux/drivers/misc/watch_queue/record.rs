@@ -18,7 +18,7 @@ pub(crate) const LOSS_SLOTS: u32 = 3;
 pub(crate) const META: u32 = 0;
 
 /// `WATCH_TYPE__NR`: types from here on are unknown.
-pub(crate) const NR_TYPES: u32 = 4;
+pub(crate) const NR_TYPES: u32 = 5;
 
 /// `WATCH_META_LOSS_NOTIFICATION`: how many records were lost, and of which types.
 pub(crate) const LOSS: u8 = 1;

@@ -45,8 +45,8 @@ FIXTURE_SETUP(device)
 
 	self->page = sysconf(_SC_PAGESIZE);
 	ret = queue_open(&self->queue, QUEUE_DEVICE, 1);
-	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		SKIP(return, "no " DEVICE);
+	if (no_queue(&self->queue, ret))
+		SKIP(return, "%s", no_queue(&self->queue, ret));
 	ASSERT_EQ(0, ret);
 
 	ASSERT_LT(0, join_new_session());
@@ -1163,8 +1163,8 @@ FIXTURE_SETUP(inject)
 	int ret;
 
 	ret = queue_open(&self->queue, QUEUE_DEVICE, 1);
-	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		SKIP(return, "no " DEVICE);
+	if (no_queue(&self->queue, ret))
+		SKIP(return, "%s", no_queue(&self->queue, ret));
 	ASSERT_EQ(0, ret);
 	ret = inject(self->queue.fd, &n, sizeof(n));
 	if (ret == -EOPNOTSUPP)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A block device in memory, by way of null_blk, which can fail or vanish, and
- * an ext4 that is simple enough to be written by hand: the tests need to know
- * which block holds what.
+ * filesystems that are simple enough to be written by hand: the tests need to
+ * know which block holds what.
  */
 
 #include <endian.h>
@@ -43,7 +43,7 @@ enum {
 	FREE_INO	= 14,	/* And those that follow */
 };
 
-static uint8_t image[BLOCK_FREE * BLOCK_SIZE];
+static uint8_t image[32 * BLOCK_SIZE];
 
 static uint8_t *block(unsigned int nr)
 {
@@ -201,17 +201,10 @@ static void put_quotas(void)
 	}
 }
 
-/* Write a new filesystem to DISK_NODE. */
-int disk_make_fs(bool quota)
+/* Write the image to DISK_NODE. */
+static int write_image(void)
 {
 	int fd, ret = 0;
-
-	memset(image, 0, sizeof(image));
-	put_super(quota);
-	put_group();
-	put_dirs(quota);
-	if (quota)
-		put_quotas();
 
 	fd = sys_open(DISK_NODE, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -220,6 +213,154 @@ int disk_make_fs(bool quota)
 		ret = -EIO;
 	close(fd);
 	return ret;
+}
+
+/* An ext4, which is also an ext2. */
+int disk_make_fs(bool quota)
+{
+	memset(image, 0, sizeof(image));
+	put_super(quota);
+	put_group();
+	put_dirs(quota);
+	if (quota)
+		put_quotas();
+	return write_image();
+}
+
+/*
+ * FAT of 12 bits and exFAT, both with clusters of one sector, of which the disk
+ * has 2048.  The file has a size of several, but the entry of its first one in
+ * the table says that this is free.
+ */
+#define SECTOR_SIZE	512
+#define NR_SECTORS	2048
+#define BAD_SIZE	(8 * SECTOR_SIZE)
+
+static uint8_t *sector(unsigned int nr)
+{
+	return image + nr * SECTOR_SIZE;
+}
+
+int disk_make_fat(void)
+{
+	enum { TABLE = 1, TABLE_SECTORS = 7, ROOT = TABLE + TABLE_SECTORS };
+	uint8_t *b = image;
+
+	memset(image, 0, sizeof(image));
+	memcpy(b, "\xeb\x3c\x90mkfs.fat", 11);
+	put16(b, 11, SECTOR_SIZE);
+	b[13] = 1;			/* Sectors in a cluster */
+	put16(b, 14, TABLE);		/* Reserved sectors */
+	b[16] = 1;			/* Tables */
+	put16(b, 17, 16);		/* Entries in the root */
+	put16(b, 19, NR_SECTORS);
+	b[21] = 0xf8;			/* A hard disk */
+	put16(b, 22, TABLE_SECTORS);
+	put16(b, 510, 0xaa55);
+	memcpy(sector(TABLE), "\xf8\xff\xff", 3);
+
+	b = sector(ROOT);
+	memcpy(b, "BAD        ", 11);
+	b[11] = 0x20;			/* A file */
+	put16(b, 26, 2);		/* Its first cluster */
+	put32(b, 28, BAD_SIZE);
+	return write_image();
+}
+
+/* The checksums of exFAT. */
+static uint32_t exfat_sum(uint32_t sum, uint8_t byte)
+{
+	return ((sum << 31) | (sum >> 1)) + byte;
+}
+
+static uint16_t exfat_hash(uint16_t hash, uint8_t byte)
+{
+	return ((hash << 15) | (hash >> 1)) + byte;
+}
+
+static void put_exfat_boot(unsigned int table, unsigned int table_sectors,
+			   unsigned int clusters)
+{
+	uint32_t sum = 0;
+	uint8_t *b = image;
+	unsigned int i;
+
+	memcpy(b, "\xeb\x76\x90", 3);
+	memcpy(b + 3, "EXFAT   ", 8);
+	put32(b, 72, NR_SECTORS);
+	put32(b, 80, table);
+	put32(b, 84, table_sectors);
+	put32(b, 88, clusters);		/* Where they begin */
+	put32(b, 92, NR_SECTORS - clusters);
+	put32(b, 96, 2);		/* The root */
+	put16(b, 104, 0x100);		/* Version */
+	b[108] = 9;			/* log2() of the size of a sector */
+	b[110] = 1;			/* Tables */
+	b[111] = 0x80;
+	for (i = 0; i < 9; i++)
+		put16(sector(i), 510, 0xaa55);
+
+	/* Without the flags and the percentage in use. */
+	for (i = 0; i < 11 * SECTOR_SIZE; i++) {
+		if (i != 106 && i != 107 && i != 112)
+			sum = exfat_sum(sum, image[i]);
+	}
+	for (i = 0; i < SECTOR_SIZE; i += 4)
+		put32(sector(11), i, sum);
+}
+
+int disk_make_exfat(void)
+{
+	enum { TABLE = 12, TABLE_SECTORS = 17, CLUSTERS = TABLE + TABLE_SECTORS };
+	static const char name[] = "bad";
+	uint32_t sum = 0;
+	uint16_t hash = 0;
+	unsigned int i;
+	uint8_t *b;
+
+	memset(image, 0, sizeof(image));
+	put_exfat_boot(TABLE, TABLE_SECTORS, CLUSTERS);
+
+	/* The root, the bitmap and the table of upper case; the file is in 5. */
+	b = sector(TABLE);
+	put32(b, 0, 0xfffffff8);
+	for (i = 1; i < 5; i++)
+		put32(b, 4 * i, 0xffffffff);
+	sector(CLUSTERS + 1)[0] = 0x0f;
+	/* A run of so many that are in upper case, and the last one. */
+	b = sector(CLUSTERS + 2);
+	for (i = 0; i < 6; i++) {
+		b[i] = 0xff;
+		sum = exfat_sum(sum, b[i]);
+	}
+
+	b = sector(CLUSTERS);
+	b[0] = 0x81;			/* The bitmap */
+	put32(b, 20, 3);
+	put32(b, 24, (NR_SECTORS - CLUSTERS + 7) / 8);
+	b += 32;
+	b[0] = 0x82;			/* The table */
+	put32(b, 4, sum);
+	put32(b, 20, 4);
+	put32(b, 24, 6);
+	b += 32;
+	b[0] = 0x85;			/* The file, two more entries */
+	b[1] = 2;
+	put16(b, 4, 0x20);
+	b += 32;
+	b[0] = 0xc0;			/* Where it is */
+	b[1] = 1;
+	b[3] = strlen(name);
+	put32(b, 8, BAD_SIZE);
+	put32(b, 20, 5);
+	put32(b, 24, BAD_SIZE);
+	b[32] = 0xc1;			/* Its name */
+	for (i = 0; name[i]; i++) {
+		b[34 + 2 * i] = name[i];
+		hash = exfat_hash(exfat_hash(hash, name[i]), 0);
+	}
+	put16(b, 4, hash);
+	return write_image();
 }
 
 static int set_attr(const struct disk *disk, const char *attr, const char *value)
@@ -256,10 +397,13 @@ static int make_node(const struct disk *disk)
 	return ret < 0 ? -errno : 0;
 }
 
-/* Bring in a disk of 1 MiB as DISK_NODE: -ENOENT or -ENODEV if null_blk is absent. */
-int disk_add(struct disk *disk)
+/*
+ * Bring in a disk of @mib MiB as DISK_NODE: -ENOENT or -ENODEV if null_blk is
+ * absent.  What was not written to takes no memory.
+ */
+int disk_add(struct disk *disk, unsigned int mib)
 {
-	char path[64];
+	char path[64], size[16];
 	int ret;
 
 	if (mkdir(DISK_CONFIG, 0700) < 0)
@@ -273,7 +417,8 @@ int disk_add(struct disk *disk)
 		return -errno;
 	disk->live = true;
 
-	ret = set_attr(disk, "size", "1");
+	snprintf(size, sizeof(size), "%u", mib);
+	ret = set_attr(disk, "size", size);
 	if (!ret)
 		ret = set_attr(disk, "memory_backed", "1");
 	if (!ret)

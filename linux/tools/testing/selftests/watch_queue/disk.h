@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A block device that fails where a test wants it to, and a small ext4 on it.
+ * A block device that fails where a test wants it to, and small filesystems on it.
  * All functions return -errno on failure.
  */
 #ifndef SELFTESTS_WATCH_QUEUE_DISK_H
@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* What the filesystem is made of: one group with blocks of 1 KiB. */
+/* What the ext4 is made of: one group with blocks of 1 KiB. */
 enum {
 	BLOCK_BITMAP	= 3,
 	BLOCK_DIR	= 14,
@@ -32,8 +32,11 @@ struct disk {
 };
 
 /* The current directory must be one where device nodes work. */
-int disk_add(struct disk *disk);
+int disk_add(struct disk *disk, unsigned int mib);
 int disk_make_fs(bool quota);
+/* With a file "bad", of which nothing but the first cluster is to be found. */
+int disk_make_fat(void);
+int disk_make_exfat(void);
 int disk_fail(const struct disk *disk, unsigned int block, bool fail);
 int disk_remove(struct disk *disk);
 void disk_put(struct disk *disk);

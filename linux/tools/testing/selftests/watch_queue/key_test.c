@@ -46,12 +46,8 @@ FIXTURE_SETUP(key)
 	int ret;
 
 	ret = queue_open(&self->queue, variant->kind, variant->size);
-	if (ret == -ENOPKG)
-		SKIP(return, "no CONFIG_WATCH_QUEUE");
-	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		SKIP(return, "no " DEVICE);
-	if (ret == -ENOTTY && variant->kind == QUEUE_PIPE)
-		SKIP(return, "no ioctl() on pipes for 32-bit programs");
+	if (no_queue(&self->queue, ret))
+		SKIP(return, "%s", no_queue(&self->queue, ret));
 	ASSERT_EQ(0, ret);
 
 	self->session = join_new_session();

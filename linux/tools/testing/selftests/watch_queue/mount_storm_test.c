@@ -279,12 +279,8 @@ FIXTURE_SETUP(storm)
 	if (geteuid() != 0)
 		SKIP(return, "not root");
 	ret = queue_open(&q, variant->kind, variant->size);
-	if (ret == -ENOPKG)
-		SKIP(return, "no CONFIG_WATCH_QUEUE");
-	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		SKIP(return, "no " DEVICE);
-	if (ret == -ENOTTY && variant->kind == QUEUE_PIPE)
-		SKIP(return, "no ioctl() on pipes for 32-bit programs");
+	if (no_queue(&q, ret))
+		SKIP(return, "%s", no_queue(&q, ret));
 	ASSERT_EQ(0, ret);
 	ret = mount_notify(AT_FDCWD, "/", 0, q.fd, -1);
 	queue_close(&q);

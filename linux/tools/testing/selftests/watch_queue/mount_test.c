@@ -19,6 +19,7 @@
 #define REC		NOTIFY_MOUNT_RECURSIVE
 #define RO		NOTIFY_MOUNT_IS_NOW_RO
 #define PROP		NOTIFY_MOUNT_PROPAGATED
+#define AUTO		NOTIFY_MOUNT_IS_SUBMOUNT
 
 #define NEW		NOTIFY_MOUNT_NEW_MOUNT
 #define UNMOUNT		NOTIFY_MOUNT_UNMOUNT
@@ -112,12 +113,8 @@ FIXTURE_SETUP(mount)
 	if (geteuid() != 0)
 		SKIP(return, "not root");
 	ret = queue_open(&self->queue, variant->kind, variant->size);
-	if (ret == -ENOPKG)
-		SKIP(return, "no CONFIG_WATCH_QUEUE");
-	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		SKIP(return, "no " DEVICE);
-	if (ret == -ENOTTY && variant->kind == QUEUE_PIPE)
-		SKIP(return, "no ioctl() on pipes for 32-bit programs");
+	if (no_queue(&self->queue, ret))
+		SKIP(return, "%s", no_queue(&self->queue, ret));
 	ASSERT_EQ(0, ret);
 
 	ret = mount_notify(AT_FDCWD, "/", 0, self->queue.fd, -1);
@@ -1033,6 +1030,35 @@ TEST_F(mount, the_mount_around)
 	expect_nothing(_metadata, q);
 	ASSERT_EQ(0, mount_tmpfs("/w/a"));
 	expect_event(_metadata, q, NEW, 0, mount_id("/w/a"));
+	expect_nothing(_metadata, q);
+}
+
+/* debugfs mounts tracefs on one of its directories if somebody goes there. */
+TEST_F(mount, automount)
+{
+	struct queue *q = &self->queue;
+	struct stat st;
+	uint64_t id;
+
+	if (sys_mount("watch_queue", "/w/a", "debugfs", 0, NULL) == -ENODEV)
+		SKIP(return, "no debugfs");
+	if (lstat("/w/a/tracing", &st) < 0)
+		SKIP(return, "no automount of tracefs");
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w", 0, q->fd, TAG));
+	ASSERT_EQ(0, stat("/w/a/tracing/.", &st));
+	id = mount_id("/w/a/tracing");
+	ASSERT_NE(mount_id("/w/a"), id);
+	expect_event(_metadata, q, NEW, SUB | AUTO, id);
+	expect_nothing(_metadata, q);
+
+	/* Each time, and on that directory only. */
+	ASSERT_EQ(0, sys_umount("/w/a/tracing", 0));
+	expect_event(_metadata, q, UNMOUNT, SUB, id);
+	ASSERT_EQ(0, stat("/w/a/tracing/.", &st));
+	id = mount_id("/w/a/tracing");
+	expect_event(_metadata, q, NEW, SUB | AUTO, id);
+	ASSERT_EQ(0, bind("/w/a/tracing", "/w/b", 0));
+	expect_event(_metadata, q, NEW, SUB, mount_id("/w/b"));
 	expect_nothing(_metadata, q);
 }
 

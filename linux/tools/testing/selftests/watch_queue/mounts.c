@@ -105,6 +105,29 @@ int mount_notify(int dfd, const char *path, unsigned int at_flags, int fd,
 	return or_errno(syscall(__NR_mount_notify, dfd, path, at_flags, fd, tag));
 }
 
+int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag)
+{
+	return or_errno(syscall(__NR_sb_notify, dfd, path, at_flags, fd, tag));
+}
+
+int touch_sb(const char *path)
+{
+	static const char * const flags[] = { "lazytime", "nolazytime" };
+	unsigned int i;
+	int fd, ret;
+
+	fd = or_errno(syscall(__NR_fspick, AT_FDCWD, path, FSPICK_CLOEXEC));
+	if (fd < 0)
+		return fd;
+	for (i = 0, ret = 0; i < 2 && !ret; i++) {
+		ret = sys_fsconfig(fd, FSCONFIG_SET_FLAG, flags[i], NULL);
+		if (!ret)
+			ret = sys_fsconfig(fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL);
+	}
+	close(fd);
+	return ret;
+}
+
 int tmpfs_fd(unsigned int attr)
 {
 	int fd, mnt;

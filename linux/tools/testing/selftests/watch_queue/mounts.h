@@ -40,7 +40,10 @@ int sys_statmount(uint64_t id, uint64_t ns, uint64_t mask,
 		  struct statmount *buf, size_t size);
 int mount_notify(int dfd, const char *path, unsigned int at_flags, int fd,
 		 int tag);
+int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag);
 
+/* Have the flags of a superblock change, twice. */
+int touch_sb(const char *path);
 /* A detached tmpfs with the attributes @attr. */
 int tmpfs_fd(unsigned int attr);
 int set_propagation(const char *path, unsigned long type);

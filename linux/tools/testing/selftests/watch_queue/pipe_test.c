@@ -30,13 +30,13 @@ FIXTURE_SETUP(pipe)
 	int ret;
 
 	ret = queue_open(&self->queue, QUEUE_PIPE, 0);
-	if (ret == -ENOPKG)
-		SKIP(return, "no CONFIG_WATCH_QUEUE");
+	if (no_queue(&self->queue, ret))
+		SKIP(return, "%s", no_queue(&self->queue, ret));
 	ASSERT_EQ(0, ret);
 
 	ret = set_size(self->queue.fd, 0);
-	if (ret == -ENOTTY)
-		SKIP(return, "no ioctl() on pipes for 32-bit programs");
+	if (no_queue(&self->queue, ret))
+		SKIP(return, "%s", no_queue(&self->queue, ret));
 	ASSERT_EQ(-EINVAL, ret);
 
 	ASSERT_LT(0, join_new_session());

@@ -21,10 +21,6 @@
 #include "kselftest_harness.h"
 #include "watch_queue.h"
 
-#ifndef __NR_sb_notify
-#define __NR_sb_notify		474
-#endif
-
 /* <sys/mount.h> has it, which does not go together with linux/mount.h. */
 #define MNT_DETACH		2
 
@@ -306,10 +302,8 @@ FIXTURE_SETUP(sb)
 	if (geteuid() != 0)
 		SKIP(return, "not root");
 	ret = queue_open(&self->queue, variant->kind, variant->size);
-	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		SKIP(return, "no " DEVICE);
-	if (ret == -ENOTTY && variant->kind == QUEUE_PIPE)
-		SKIP(return, "no ioctl() on pipes for 32-bit programs");
+	if (no_queue(&self->queue, ret))
+		SKIP(return, "%s", no_queue(&self->queue, ret));
 	ASSERT_EQ(0, ret);
 
 	strcpy(self->dir, "/tmp/watch_queue.XXXXXX");
@@ -906,18 +900,29 @@ TEST_F(sb, permissions)
 	expect_nothing(_metadata, q);
 }
 
+/* Make a disk. */
+static bool have_disk(struct __test_metadata *_metadata, struct disk *disk,
+		      unsigned int mib)
+{
+	int ret;
+
+	ret = disk_add(disk, mib);
+	if (ret == -ENOENT || ret == -ENODEV) {
+		ksft_print_msg("no null_blk\n");
+		return false;
+	}
+	ASSERT_EQ(0, ret);
+	return true;
+}
+
 /* Make the disk and mount it at "mnt": the superblock's identifier, or 0. */
 static uint64_t mount_disk(struct __test_metadata *_metadata, struct disk *disk,
 			   bool quota, const char *options)
 {
 	int ret;
 
-	ret = disk_add(disk);
-	if (ret == -ENOENT || ret == -ENODEV) {
-		ksft_print_msg("no null_blk\n");
+	if (!have_disk(_metadata, disk, 1))
 		return 0;
-	}
-	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, disk_make_fs(quota));
 	ret = do_mount(DISK_NODE, "mnt", "ext4", 0, options);
 	if (ret == -ENODEV || (ret == -EINVAL && quota)) {
@@ -1037,6 +1042,94 @@ TEST_F(sb, emergency)
 	expect_counted(_metadata, "mnt", &c, 1, 1);
 	ASSERT_EQ(0, do_umount("mnt", 0));
 	expect_removal(_metadata, q, TAG, id);
+}
+
+/* Filesystems that set SB_RDONLY when they find an error. */
+static int make_ext2(void) { return disk_make_fs(false); }
+static int walk_bad(void) { return look_up("mnt/bad/x"); }
+
+static int read_bad(void)
+{
+	int fd = sys_open("mnt/bad", O_RDONLY | O_CLOEXEC), ret;
+	char buf[4096];
+
+	if (fd < 0)
+		return fd;
+	ret = or_errno(pread(fd, buf, sizeof(buf), 0));
+	/* The first cluster is fine. */
+	if (ret >= 0)
+		ret = or_errno(pread(fd, buf, 512, 2048));
+	close(fd);
+	return ret;
+}
+
+static const struct fs {
+	const char *name;
+	int (*make)(void);
+	int (*find_error)(void);
+} rdonly_fs[] = {
+	{ "ext2", make_ext2, walk_bad },
+	{ "vfat", disk_make_fat, read_bad },
+	{ "exfat", disk_make_exfat, read_bad },
+};
+
+/* How many READONLY records came; they and errors are all that may come. */
+static int count_ro(struct __test_metadata *_metadata, struct queue *q, uint64_t id)
+{
+	union record rec;
+	int n = 0;
+
+	while (queue_next(q, &rec, 0) == 1) {
+		ASSERT_EQ(WATCH_TYPE_SB_NOTIFY, rec_type(&rec));
+		ASSERT_EQ(id, rec.sb.sb_id);
+		if (rec_subtype(&rec) == NOTIFY_SUPERBLOCK_ERROR)
+			continue;
+		ASSERT_EQ(NOTIFY_SUPERBLOCK_READONLY, rec_subtype(&rec));
+		ASSERT_EQ(NOTIFY_SUPERBLOCK_IS_NOW_RO,
+			  rec.watch.info & WATCH_INFO_TYPE_INFO);
+		ASSERT_EQ(0, rec.sb_flags.sb_flags_old);
+		ASSERT_EQ(MS_RDONLY, rec.sb_flags.sb_flags);
+		n++;
+	}
+	return n;
+}
+
+TEST_F(sb, rdonly_on_error)
+{
+	struct queue *q = &self->queue;
+	const struct fs *fs;
+	struct counters c, now;
+	int ret, i, tested = 0;
+
+	if (!have_disk(_metadata, &self->disk, 1))
+		SKIP(return, "no null_blk");
+	for (fs = rdonly_fs; fs < rdonly_fs + ARRAY_SIZE(rdonly_fs); fs++) {
+		ASSERT_EQ(0, fs->make());
+		ret = do_mount(DISK_NODE, "mnt", fs->name, 0, "errors=remount-ro");
+		if (ret == -ENODEV) {
+			ksft_print_msg("no %s\n", fs->name);
+			continue;
+		}
+		TH_LOG("%s", fs->name);
+		ASSERT_EQ(0, ret);
+		ASSERT_EQ(0, read_counters("mnt", &c));
+		ASSERT_EQ(0, watch_sb("mnt", q->fd, TAG));
+		expect_nothing(_metadata, q);
+
+		/* Once, however often it is found. */
+		for (i = 0; i < 3; i++) {
+			ASSERT_GT(0, fs->find_error());
+			ASSERT_EQ(i == 0, count_ro(_metadata, q, c.id));
+			ASSERT_EQ(-EROFS, or_errno(mkdir("mnt/new", 0755)));
+		}
+		ASSERT_EQ(0, read_counters("mnt", &now));
+		ASSERT_EQ(1, now.changes - c.changes);
+		ASSERT_EQ(0, do_umount("mnt", 0));
+		expect_removal(_metadata, q, TAG, c.id);
+		tested++;
+	}
+	if (!tested)
+		SKIP(return, "none of the filesystems");
 }
 
 TEST_F(sb, freeze)
@@ -1327,6 +1420,144 @@ TEST_F(sb, quota)
 		queue_close(&plain[i]);
 }
 
+/* An xfs with quotas of users on a new disk at "mnt": false if that cannot be. */
+static bool mount_xfs(struct __test_metadata *_metadata, struct disk *disk)
+{
+	int status, ret;
+	pid_t pid;
+
+	if (!have_disk(_metadata, disk, 320))
+		return false;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (pid == 0) {
+		execlp("mkfs.xfs", "mkfs.xfs", "-q", "-f", DISK_NODE, NULL);
+		_exit(errno == ENOENT ? 127 : 126);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+		ksft_print_msg("no mkfs.xfs\n");
+		return false;
+	}
+	ASSERT_EQ(0, status);
+	ret = do_mount(DISK_NODE, "mnt", "xfs", 0, "uquota");
+	if (ret == -ENODEV || ret == -EINVAL) {
+		ksft_print_msg("no xfs, or no quotas in it\n");
+		return false;
+	}
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, chmod("mnt", 0777));
+	return true;
+}
+
+/* As direct I/O, for which there must be blocks at once. */
+static int write_fn(void *arg)
+{
+	static char data[2 << 20] __attribute__((aligned(4096)));
+	int fd = or_errno(syscall(__NR_openat, AT_FDCWD, arg, O_CREAT | O_WRONLY |
+				  O_DIRECT | O_CLOEXEC, 0644));
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = or_errno(pwrite(fd, data, sizeof(data), 0));
+	close(fd);
+	return ret < 0 ? ret : 0;
+}
+
+static int inodes_of(unsigned int id)
+{
+	struct if_dqblk usage;
+	int fd = sys_open("mnt", O_RDONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = or_errno(syscall(__NR_quotactl_fd, fd, QCMD(Q_GETQUOTA, USRQUOTA),
+			       id, &usage));
+	close(fd);
+	return ret ?: usage.dqb_curinodes;
+}
+
+/* An xfs has accounting of its own, and tells of an overrun as often as others. */
+TEST_F_TIMEOUT(sb, xfs_quota, 120)
+{
+	struct if_dqblk limits = {
+		.dqb_bhardlimit = 1024,
+		.dqb_valid = QIF_BLIMITS,
+	};
+	struct queue *q = &self->queue;
+	struct counters c;
+	int fd, i;
+
+	if (!mount_xfs(_metadata, &self->disk))
+		SKIP(return, "no xfs with quotas on a null_blk");
+	ASSERT_EQ(0, limit_inodes(USRQUOTA, ALICE, 1, 3));
+	ASSERT_EQ(0, read_counters("mnt", &c));
+	ASSERT_EQ(0, watch_sb("mnt", q->fd, TAG));
+
+	ASSERT_EQ(0, create(&alice, "mnt/a"));
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(0, create(&alice, "mnt/b"));
+	ASSERT_EQ(0, create(&alice, "mnt/c"));
+	expect_quota(_metadata, q, TAG, c.id, USRQUOTA, QUOTA_NL_ISOFTWARN, ALICE);
+	expect_nothing(_metadata, q);
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(-EDQUOT, create(&alice, "mnt/d"));
+	expect_quota(_metadata, q, TAG, c.id, USRQUOTA, QUOTA_NL_IHARDWARN, ALICE);
+	expect_nothing(_metadata, q);
+
+	/* That is over when something is freed, which xfs does when it likes. */
+	ASSERT_EQ(0, rmdir("mnt/c"));
+	for (i = 0; i < SOON && inodes_of(ALICE) != 2; i += 10)
+		sleep_for(10);
+	ASSERT_EQ(2, inodes_of(ALICE));
+	ASSERT_EQ(0, create(&alice, "mnt/c"));
+	expect_nothing(_metadata, q);
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(-EDQUOT, create(&alice, "mnt/d"));
+	expect_quota(_metadata, q, TAG, c.id, USRQUOTA, QUOTA_NL_IHARDWARN, ALICE);
+	expect_nothing(_metadata, q);
+
+	/* New limits make a new overrun. */
+	ASSERT_EQ(0, limit_inodes(USRQUOTA, ALICE, 0, 3));
+	ASSERT_EQ(-EDQUOT, create(&alice, "mnt/d"));
+	expect_quota(_metadata, q, TAG, c.id, USRQUOTA, QUOTA_NL_IHARDWARN, ALICE);
+	expect_nothing(_metadata, q);
+
+	/* The same of blocks, where it tries twice before it gives up. */
+	ASSERT_EQ(0, limit_inodes(USRQUOTA, ALICE, 0, 0));
+	fd = sys_open("mnt", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, syscall(__NR_quotactl_fd, fd, QCMD(Q_SETQUOTA, USRQUOTA),
+			     ALICE, &limits));
+	close(fd);
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(-EDQUOT, run_as(&alice, write_fn, "mnt/file"));
+	expect_quota(_metadata, q, TAG, c.id, USRQUOTA, QUOTA_NL_BHARDWARN, ALICE);
+	expect_nothing(_metadata, q);
+	expect_counted(_metadata, "mnt", &c, 0, 5);
+}
+
+TEST_F_TIMEOUT(sb, xfs_shutdown, 120)
+{
+	struct queue *q = &self->queue;
+	struct counters c;
+
+	if (!mount_xfs(_metadata, &self->disk))
+		SKIP(return, "no xfs on a null_blk");
+	ASSERT_EQ(0, read_counters("mnt", &c));
+	ASSERT_EQ(0, watch_sb("mnt", q->fd, TAG));
+	ASSERT_EQ(0, shut_down("mnt", SHUTDOWN_NOLOGFLUSH));
+	expect_event(_metadata, q, NOTIFY_SUPERBLOCK_SHUTDOWN, TAG, c.id);
+	ASSERT_EQ(-EIO, or_errno(mkdir("mnt/new", 0755)));
+	ASSERT_EQ(-EIO, shut_down("mnt", SHUTDOWN_NOLOGFLUSH));
+	ASSERT_EQ(0, disk_remove(&self->disk));
+	expect_nothing(_metadata, q);
+	expect_counted(_metadata, "mnt", &c, 1, 0);
+	ASSERT_EQ(0, do_umount("mnt", 0));
+	expect_removal(_metadata, q, TAG, c.id);
+}
+
 /*
  * All superblocks.  Other programs have events too: skip those of superblocks
  * that are none of ours.
@@ -1494,11 +1725,76 @@ TEST_F(sb, automount)
 	expect_removal(_metadata, q, NEW_TAG, trace);
 }
 
+/* As a user who has no other watch, and may have one; but with root's power. */
+static int watch_one_fn(void *arg)
+{
+	const struct rlimit one = { 1, 1 };
+
+	if (setresuid(100000 + getpid(), 0, 0) || setrlimit(RLIMIT_NOFILE, &one))
+		return -errno;
+	return notify_fn(arg);
+}
+
+/* As a walker who may have none. */
+static int walk_fn(void *arg)
+{
+	const struct rlimit none = { 0, 0 };
+
+	return or_errno(setrlimit(RLIMIT_NOFILE, &none)) ?: look_up(arg);
+}
+
+static const struct someone root = { .uid = 0 };
+
+/* The limits of the owner of the watch count, and if one is hit, he is told. */
+TEST_F(sb, automount_limits)
+{
+	struct queue *q = &self->queue;
+	struct notify_args one = {
+		AT_FDCWD, "debug", SB_NOTIFY_SUBMOUNTS, q->fd, TAG
+	};
+	uint64_t debug, trace;
+
+	ASSERT_EQ(0, mkdir("debug", 0755));
+	if (do_mount("none", "debug", "debugfs", 0, NULL) == -ENODEV)
+		SKIP(return, "no debugfs");
+	debug = sb_id("debug");
+	if (!sb_id("debug/tracing"))
+		SKIP(return, "no automount of tracefs");
+
+	ASSERT_EQ(0, sb_notify(AT_FDCWD, "debug", SB_NOTIFY_SUBMOUNTS, q->fd, TAG));
+	ASSERT_EQ(0, run_as(&root, walk_fn, "debug/tracing/."));
+	trace = sb_id("debug/tracing");
+	ASSERT_NE(debug, trace);
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(-EBUSY, watch_sb("debug/tracing", q->fd, TAG));
+	ASSERT_EQ(0, watch_sb("debug", q->fd, -1));
+	expect_removals(_metadata, q, TAG, debug, trace);
+	ASSERT_EQ(0, do_umount("debug/tracing", 0));
+
+	ASSERT_EQ(0, run_as(&root, watch_one_fn, &one));
+	ASSERT_EQ(0, look_up("debug/tracing/."));
+	ASSERT_EQ(trace, sb_id("debug/tracing"));
+	expect_removal(_metadata, q, TAG, trace);
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(-EBADSLT, watch_sb("debug/tracing", q->fd, -1));
+
+	/* He who watches it already misses nothing. */
+	ASSERT_EQ(0, do_umount("debug/tracing", 0));
+	ASSERT_EQ(0, look_up("debug/tracing/."));
+	expect_removal(_metadata, q, TAG, trace);
+	ASSERT_EQ(0, watch_sb("debug/tracing", q->fd, NEW_TAG));
+	ASSERT_EQ(0, do_umount("debug/tracing", 0));
+	ASSERT_EQ(0, look_up("debug/tracing/."));
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(0, watch_sb("debug/tracing", q->fd, -1));
+	expect_removal(_metadata, q, NEW_TAG, trace);
+}
+
 /*
  * A daemon for the autofs at "auto": it mounts a tmpfs on whatever directory
- * somebody looks for.
+ * somebody looks for; on "slow" when it is told to, and says so.
  */
-static void serve_autofs(int requests)
+static void serve_autofs(int requests, int said, int go)
 {
 	union {
 		struct autofs_v5_packet v5;
@@ -1506,10 +1802,15 @@ static void serve_autofs(int requests)
 	} packet;
 	int root = sys_open("auto", O_RDONLY | O_CLOEXEC);
 	char path[NAME_MAX + 8];
+	char c = 0;
+	bool slow;
 	int ret;
 
 	while (root >= 0 && read(requests, &packet, sizeof(packet)) > 0) {
 		if (packet.v5.hdr.type != autofs_ptype_missing_indirect)
+			break;
+		slow = strcmp(packet.v5.name, "slow") == 0;
+		if (slow && (write(said, &c, 1) != 1 || read(go, &c, 1) != 1))
 			break;
 		snprintf(path, sizeof(path), "auto/%s", packet.v5.name);
 		ret = or_errno(mkdir(path, 0755));
@@ -1517,6 +1818,8 @@ static void serve_autofs(int requests)
 			ret = do_mount("none", path, "tmpfs", 0, NULL);
 		ioctl(root, ret ? AUTOFS_IOC_FAIL : AUTOFS_IOC_READY,
 		      packet.v5.wait_queue_token);
+		if (slow && write(said, &c, 1) != 1)
+			break;
 	}
 	_exit(0);
 }
@@ -1524,13 +1827,15 @@ static void serve_autofs(int requests)
 TEST_F(sb, autofs)
 {
 	struct queue *q = &self->queue;
-	uint64_t autofs, first, second, third;
+	uint64_t autofs, first, second, third, slow;
+	int requests[2], started[2], go[2], i;
 	char options[80], ready;
-	int requests[2], started[2];
+	pid_t walker;
 
 	ASSERT_EQ(0, mkdir("auto", 0755));
 	ASSERT_EQ(0, sys_pipe(requests, O_CLOEXEC));
 	ASSERT_EQ(0, sys_pipe(started, O_CLOEXEC));
+	ASSERT_EQ(0, sys_pipe(go, O_CLOEXEC));
 
 	self->daemon = fork();
 	ASSERT_LE(0, self->daemon);
@@ -1545,9 +1850,11 @@ TEST_F(sb, autofs)
 		if (write(started[1], &ready, 1) != 1 || ready)
 			_exit(1);
 		close(requests[1]);
-		serve_autofs(requests[0]);
+		close(go[1]);
+		serve_autofs(requests[0], started[1], go[0]);
 	}
 	close(started[1]);
+	close(go[0]);
 	ASSERT_EQ(1, read(started[0], &ready, 1));
 	if (ready == ENODEV)
 		SKIP(return, "no autofs");
@@ -1570,6 +1877,26 @@ TEST_F(sb, autofs)
 	expect_flags(_metadata, q, NOTIFY_SUPERBLOCK_RECONFIGURED, TAG, first,
 		     0, MS_SYNCHRONOUS);
 
+	/* It does not take the walker, who may not live to see it. */
+	walker = fork();
+	ASSERT_LE(0, walker);
+	if (walker == 0) {
+		look_up("auto/slow/.");
+		_exit(0);
+	}
+	ASSERT_EQ(1, read(started[0], &ready, 1));
+	kill(walker, SIGKILL);
+	ASSERT_EQ(walker, waitpid(walker, &i, 0));
+	ASSERT_EQ(SIGKILL, WTERMSIG(i));
+	ASSERT_EQ(1, write(go[1], &ready, 1));
+	ASSERT_EQ(1, read(started[0], &ready, 1));
+	slow = sb_id("auto/slow");
+	ASSERT_LT(second, slow);
+	ASSERT_EQ(0, remount("auto/slow", MS_RDONLY));
+	expect_ro(_metadata, q, TAG, slow);
+	ASSERT_EQ(0, do_umount("auto/slow", 0));
+	expect_removal(_metadata, q, TAG, slow);
+
 	/* It goes with its superblock, or with the watch that it came from. */
 	ASSERT_EQ(0, do_umount("auto/first", 0));
 	expect_removal(_metadata, q, TAG, first);
@@ -1582,7 +1909,7 @@ TEST_F(sb, autofs)
 	ASSERT_EQ(0, sb_notify(AT_FDCWD, "auto", SB_NOTIFY_SUBMOUNTS, q->fd, TAG));
 	ASSERT_EQ(0, look_up("auto/third/."));
 	third = sb_id("auto/third");
-	ASSERT_LT(second, third);
+	ASSERT_LT(slow, third);
 	ASSERT_EQ(0, do_mount("auto/third", "mnt", NULL, MS_BIND, NULL));
 	kill(self->daemon, SIGKILL);
 	ASSERT_EQ(self->daemon, waitpid(self->daemon, NULL, 0));
@@ -1593,6 +1920,38 @@ TEST_F(sb, autofs)
 	ASSERT_EQ(third, sb_id("mnt"));
 	ASSERT_EQ(0, set_ro());
 	expect_nothing(_metadata, q);
+}
+
+/*
+ * The emergency remount of sysrq makes all filesystems on block devices of the
+ * machine read-only.  That is for machines that are there for tests.
+ */
+TEST_F(sb, emergency_remount)
+{
+	struct queue *q = &self->queue;
+	struct counters c;
+	int i;
+
+	if (!getenv("WATCH_QUEUE_TEST_SYSRQ"))
+		SKIP(return, "needs WATCH_QUEUE_TEST_SYSRQ set, makes all filesystems read-only");
+	if (look_up("/proc/sysrq-trigger") < 0)
+		SKIP(return, "no CONFIG_MAGIC_SYSRQ");
+	if (!mount_disk(_metadata, &self->disk, false, NULL))
+		SKIP(return, "no ext4 on a null_blk");
+	ASSERT_EQ(0, read_counters("mnt", &c));
+	ASSERT_EQ(0, watch_sb("mnt", q->fd, TAG));
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, put_string("/proc/sysrq-trigger", "u"));
+		expect_ro(_metadata, q, TAG, c.id);
+		ASSERT_EQ(-EROFS, or_errno(mkdir("mnt/new", 0755)));
+		ASSERT_EQ(0, set_none());
+		expect_rw(_metadata, q, TAG, c.id);
+	}
+	expect_nothing(_metadata, q);
+	expect_counted(_metadata, "mnt", &c, 4, 0);
+	ASSERT_EQ(0, do_umount("mnt", 0));
+	expect_removal(_metadata, q, TAG, c.id);
 }
 
 /* A superblock has room for so many watches, which only privilege exceeds. */

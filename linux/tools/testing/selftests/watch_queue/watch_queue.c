@@ -59,6 +59,18 @@ void sleep_for(int ms)
 	poll(NULL, 0, ms);
 }
 
+int write_string(const char *path, const char *text)
+{
+	int fd = sys_open(path, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return fd;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
 /* What poll() says within @timeout ms: the events, or 0. */
 int poll_for(int fd, int timeout)
 {
@@ -131,6 +143,11 @@ int watch_key(int32_t key, int fd, int tag)
 	return sys_keyctl(KEYCTL_WATCH_KEY, key, fd, tag, 0);
 }
 
+int watch_keyring(int32_t keyring, int fd, int tag, unsigned int flags)
+{
+	return sys_keyctl(KEYCTL_WATCH_KEYRING, keyring, fd, tag, flags);
+}
+
 /* An anonymous session keyring, so that all keys go with the test. */
 int32_t join_new_session(void)
 {
@@ -185,6 +202,18 @@ int queue_open(struct queue *q, enum queue_kind kind, unsigned int size)
 		}
 	}
 	return 0;
+}
+
+const char *no_queue(const struct queue *q, int ret)
+{
+	if (q->kind == QUEUE_DEVICE &&
+	    (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO))
+		return "no " DEVICE;
+	if (q->kind == QUEUE_PIPE && ret == -ENOPKG)
+		return "no CONFIG_WATCH_QUEUE";
+	if (q->kind == QUEUE_PIPE && ret == -ENOTTY)
+		return "no ioctl() on pipes for 32-bit programs";
+	return NULL;
 }
 
 void queue_close(struct queue *q)
@@ -310,6 +339,17 @@ int queue_next(struct queue *q, union record *rec, int timeout)
 		if (!(events & POLLIN))
 			return 0;
 	}
+}
+
+/* The tags of the records that are there, a bit for each of the tags 0 to 30. */
+int queue_tags(struct queue *q)
+{
+	union record rec;
+	int tags = 0, ret;
+
+	while ((ret = queue_next(q, &rec, 0)) == 1)
+		tags |= 1 << rec_tag(&rec);
+	return ret < 0 ? ret : tags;
 }
 
 int read_fdinfo(int fd, struct fdinfo *info)

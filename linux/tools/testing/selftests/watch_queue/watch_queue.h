@@ -81,6 +81,7 @@ long sys_keyctl(int cmd, unsigned long arg2, unsigned long arg3,
 		unsigned long arg4, unsigned long arg5);
 int set_size(int fd, unsigned long size);
 int set_filter(int fd, const void *filter);
+int write_string(const char *path, const char *text);
 int poll_for(int fd, int timeout);
 void sleep_for(int ms);
 int select_for(int fd, int timeout);
@@ -93,14 +94,18 @@ int32_t request_key(const char *type, const char *description,
 		    const char *callout, int32_t keyring);
 int update_key(int32_t key);
 int watch_key(int32_t key, int fd, int tag);
+int watch_keyring(int32_t keyring, int fd, int tag, unsigned int flags);
 int32_t join_new_session(void);
 
 /* Queues. */
 int queue_open(struct queue *q, enum queue_kind kind, unsigned int size);
+/* Why a test is to be skipped if queue_open() returned @ret, or NULL. */
+const char *no_queue(const struct queue *q, int ret);
 int queue_map(struct queue *q, unsigned int pages);
 void queue_close(struct queue *q);
 int queue_next(struct queue *q, union record *rec, int timeout);
 int ring_next(struct queue *q, union record *rec);
+int queue_tags(struct queue *q);
 int read_fdinfo(int fd, struct fdinfo *info);
 
 static inline unsigned int rec_type(const union record *rec)
