@@ -1,7 +1,7 @@
 # Every target calls a script in tools/; what a script needs is made first. Output goes to build/, logs to build/log/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps linux config kernel boot demo test kunit selftest host-test checkpatch export export-check clean distclean
+.PHONY: help deps linux config kernel boot demo test kunit selftest host-test checkpatch bench bench-check export export-check clean distclean
 
 # These count only on the command line, not when the shell happens to hold them.
 $(foreach v,CMD DEBUG FORCE,$(if $(filter environment%,$(origin $v)),$(eval undefine $v)))
@@ -44,6 +44,12 @@ host-test: deps ## the driver's plain Rust on the host: unit and property tests,
 
 checkpatch: linux ## checkpatch.pl --strict on the patches, rustfmt on their Rust, shellcheck on our scripts
 	@tools/checkpatch
+
+bench: kernel ## count instructions beside other mechanisms, write Documentation/performance.md
+	@tools/bench
+
+bench-check: kernel ## the same, but write nothing and fail if a goal is missed
+	@tools/bench check
 
 export: ## write patches/, series and linux/ from the commits of build/linux
 	@tools/export

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The keys that the benchmarks change. */
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "bench.h"
+
+int32_t make_key(unsigned int number)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "bench:%u", number);
+	return check(syscall(__NR_add_key, "user", name, "a", 1, KEY_SPEC_SESSION_KEYRING), "add_key");
+}
+
+void update_key(int32_t key)
+{
+	check(sys_keyctl(KEYCTL_UPDATE, key, (long)"b", 1, 0), "update a key");
+}
+
+void watch_key(int32_t key, int fd, int tag)
+{
+	check(sys_keyctl(KEYCTL_WATCH_KEY, key, fd, tag, 0), "watch a key");
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The mounts that the benchmarks change. */
+#include <linux/sched.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "bench.h"
+
+#define MNT_DETACH	2
+
+void make_mounts(unsigned int count)
+{
+	char path[64];
+
+	check(syscall(__NR_unshare, CLONE_NEWNS), "unshare");
+	check(sys_mount("", "/", NULL, MS_REC | MS_PRIVATE), "make / private");
+	mkdir(PLACE, 0755);
+	check(sys_mount("bench", PLACE, "tmpfs", 0), "mount a tmpfs");
+	check(mkdir(SPARE, 0755), SPARE);
+	for (unsigned int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), PLACE "/%u", i);
+		check(mkdir(path, 0755), path);
+		check(sys_mount(PLACE, path, NULL, MS_BIND), path);
+	}
+}
+
+void mount_spare(void)
+{
+	check(sys_mount(PLACE, SPARE, NULL, MS_BIND), "mount");
+}
+
+void umount_spare(void)
+{
+	check(sys_umount(SPARE, MNT_DETACH), "umount");
+}

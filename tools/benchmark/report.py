@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tell what the benchmark found: a table, JSON, plots, a document, and which goals are missed.
+
+report.py RESULTS DOCUMENTATION: write RESULTS/bench.json and DOCUMENTATION/performance{.md,/*.svg}
+report.py RESULTS --check: write only the JSON, and fail if a goal is missed
+"""
+
+import collections
+import json
+import os
+import sys
+
+PEERS = {
+    "ring": "/dev/watch_queue",
+    "pipe": "notification pipe",
+    "fanotify": "fanotify",
+    "mountinfo": "/proc/self/mountinfo",
+    "statmount": "listmount() + statmount()",
+    "ringbuf": "BPF ring buffer",
+    "perf": "perf ring buffer",
+}
+MOUNTS = (100, 1000, 10000)
+STORM = 10000
+
+
+def read(path):
+    """{name: {parameter: value}} of lines NAME PARAMETER VALUE."""
+    results = collections.defaultdict(dict)
+    with open(path) as lines:
+        for line in lines:
+            name, parameter, value = line.split()
+            results[name][int(parameter)] = int(value)
+    return results
+
+
+def number(value):
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+class Goals:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, what, value, limit, met=None):
+        met = value <= limit if met is None else met
+        self.rows.append({"what": what, "value": value, "goal": limit, "met": met})
+
+    def missed(self):
+        return [row for row in self.rows if not row["met"]]
+
+
+def judge(r, base, traces):
+    """The goals, and what came of them."""
+    goals = Goals()
+    post, pipe, bpf = (traces[f"post-{peer}"]["total"] for peer in ("ring", "pipe", "ringbuf"))
+    ready = r["learn-ring"]
+
+    goals.add("poll() of a ready ring and one mount record, 100 mounts", ready[100], 1000)
+    goals.add("the same, 10,000 mounts: equal", ready[10000], ready[100], ready[10000] == ready[100])
+    goals.add("one mount record, without a system call", r["learn-ring-mapped"][100], 50)
+    goals.add("the same as the first, from sleep", r["asleep-ring"][100], 4500)
+    goals.add("the same, below fanotify", r["asleep-ring"][100], r["asleep-fanotify"][100] - 1)
+    goals.add("post of 24 bytes to one watcher", post, 180)
+    goals.add("the same, below the pipe", post, pipe - 1)
+    goals.add("the same, below the BPF ring buffer", post, bpf - 1)
+    goals.add("take a record of 24 bytes, in bursts of 100", r["consume-ring"][24], 25)
+    for name, what, most in (
+        ("idle-key", "update of a key that nobody watches, more than base", 2),
+        ("idle-block", "read of a block that nobody watches, more than base", 2),
+        ("idle-mount", "mount and umount that nobody watches, more than base", 16),
+    ):
+        goals.add(what, r[name][0] - base[name][0], most)
+    goals.add("event filtered out by type", traces["filtered-type-ring"]["total"], 60)
+    goals.add("event filtered out by subtype", traces["filtered-subtype-ring"]["total"], 130)
+    slopes = {n: (v - r["watchers"][1]) / (n - 1) for n, v in r["watchers"].items() if n > 1}
+    goals.add("1,000 watchers on an object: a further one, against the tenth", slopes[1000] / slopes[10], 1.05)
+    goals.add("1,000 queues on other objects, against one", r["queues"][1000] / r["queues"][1], 1.01)
+    goals.add("memory of a queue beyond its pages, bytes", r["memory-queue"][0], 1024)
+    goals.add("memory of a watch, bytes", r["memory-watch"][0], 256)
+    return goals, slopes[1000]
+
+
+def table(header, rows):
+    """Lines of a table in Markdown, which can be read on a terminal too."""
+    rows = [[str(cell) for cell in row] for row in [header] + rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    left = [i == 0 or not any(row[i][:1].isdigit() for row in rows[1:]) for i in range(len(header))]
+
+    def line(row):
+        cells = (c.ljust(w) if l else c.rjust(w) for c, w, l in zip(row, widths, left))
+        return "| " + " | ".join(cells) + " |"
+
+    rule = "|" + "|".join("-" * (w + 1) + ("-" if l else ":") for w, l in zip(widths, left)) + "|"
+    return [line(rows[0]), rule] + [line(row) for row in rows[1:]] + [""]
+
+
+def compared(results, prefix, peers, parameters):
+    """A row for each peer: its figures, and how often ours goes into the last one."""
+    if isinstance(parameters, int):
+        parameters = [parameters]
+    last = parameters[-1]
+    ours = results[f"{prefix}-ring"][last]
+    rows = []
+    for peer in peers:
+        figures = results.get(f"{prefix}-{peer}")
+        if figures:
+            rows.append(
+                [PEERS[peer]] + [number(figures[p]) for p in parameters] + [f"{figures[last] / ours:,.2f}"]
+            )
+    return rows
+
+
+def sections(r, base, traces, posters, goals, slope):
+    """(title, text, table) of each part of the document."""
+    mounts = [f"{n:,} mounts" for n in MOUNTS]
+    posts = {f"post-{p}": {24: traces[f"post-{p}"]["total"]} for p in ("ring", "pipe", "ringbuf", "perf") if f"post-{p}" in traces}
+    consume = {f"consume-{p}": {24: next(iter(r[f"consume-{p}"].values()))} for p in ("ring", "pipe", "ringbuf", "perf") if r.get(f"consume-{p}")}
+    yield "Goals", "", table(
+        ["", "found", "goal", ""],
+        [[g["what"], number(g["value"]), number(g["goal"]), "met" if g["met"] else "MISSED"] for g in goals.rows],
+    )
+    yield (
+        "Learning of one mount",
+        "One mount was made among so many; the notification is there. What it takes to learn which, by\n"
+        "poll() and the mechanism's own way of reading. (`listmount()` and `statmount()` have no notification:\n"
+        "that is the reading alone.)",
+        table(
+            [""] + mounts + ["ratio"],
+            compared(r, "learn", ("ring", "pipe", "fanotify", "mountinfo", "statmount"), MOUNTS)
+            + [["/dev/watch_queue, without poll()"] + [number(r["learn-ring-mapped"][n]) for n in MOUNTS]
+               + [f"{r['learn-ring-mapped'][MOUNTS[-1]] / r['learn-ring'][MOUNTS[-1]]:,.2f}"]],
+        ),
+    )
+    yield (
+        "The same, from sleep",
+        "A process sleeps in poll(). All from the event to when it sleeps again, less the same with nobody asleep.",
+        table([""] + mounts + ["ratio"], compared(r, "asleep", ("ring", "pipe", "fanotify"), MOUNTS)),
+    )
+    yield (
+        "Posting",
+        "A record of 24 bytes to one watcher that does not sleep. Watch queues: from the first instruction of\n"
+        "`__post_watch_notification()` to its return. BPF: from that of the helper to its return.",
+        table(["", "post", "ratio"], compared(posts, "post", ("ring", "pipe", "ringbuf", "perf"), 24))
+        + table(
+            ["/dev/watch_queue and pipe", "ring", "pipe"],
+            [
+                [what, number(traces[f"{name}-ring"]["total"]), number(traces[f"{name}-pipe"]["total"])]
+                for what, name in (
+                    ("filtered out by type", "filtered-type"),
+                    ("filtered out by subtype", "filtered-subtype"),
+                    ("poll() of what is ready, in the kernel", "poll"),
+                )
+            ],
+        ),
+    )
+    for name in ("post-ring", "post-pipe", "post-ringbuf", "poll-ring"):
+        if name in traces:
+            t = traces[name]
+            yield (
+                f"Where they go: {name}" + (f", {t['length']} bytes" if t["length"] else ""),
+                "",
+                table(["function", "instructions"], [[f"`{f}`", c] for f, c in t["functions"]] + [["all", t["total"]]]),
+            )
+    yield (
+        "Taking records",
+        "In bursts of 100; records of 24 bytes, of 16 in the pipe. The pipe takes a system call for each 100.",
+        table(["", "a record", "ratio"], compared(consume, "consume", ("ring", "pipe", "ringbuf", "perf"), 24)),
+    )
+    yield (
+        "Nobody watches",
+        "Against the base kernel, built with the same configuration.",
+        table(
+            ["", "base", "with the series", "more"],
+            [
+                [what, number(base[n][0]), number(r[n][0]), number(r[n][0] - base[n][0])]
+                for what, n in (
+                    ("update of a key", "idle-key"),
+                    ("mount and umount", "idle-mount"),
+                    ("read of a block", "idle-block"),
+                )
+            ],
+        ),
+    )
+    yield (
+        "Many watchers, many queues",
+        f"What a watch adds to the update of a key. Each further watcher of the same key takes {slope:,.0f}.",
+        table(
+            ["", "watchers of the key", "watchers of other keys"],
+            [[f"{n:,}", number(v), number(r["queues"][n])] for n, v in r["watchers"].items()],
+        ),
+    )
+    yield (
+        "Memory",
+        "By `/proc/slabinfo`, for a thousand of each. The sums are without the `struct file`, which any\n"
+        "descriptor has.",
+        table(
+            ["", "bytes"],
+            [[n.split("-", 1)[1], number(v[0])] for n, v in sorted(r.items()) if n.startswith("memory-")],
+        ),
+    )
+    rows = []
+    for storm, what in (("single", "one by one"), ("bulk", "in one system call"), ("stopped", "reader stopped")):
+        for peer in ("ring", "pipe", "fanotify"):
+            n = {k: r[f"{storm}-{peer}-{k}"][STORM] for k in ("wakeups", "events", "lost")}
+            share = 100 * (STORM - min(n["events"], STORM)) / STORM
+            rows.append(
+                [f"{what}: {PEERS[peer]}", number(n["wakeups"]), number(n["events"] / max(n["wakeups"], 1)), f"{share:.1f} %"]
+            )
+    yield (
+        f"A storm of {STORM:,} changes of mounts",
+        "To a ring of 16 pages, a pipe of 512 notes and a fanotify group with the default limit of 16,384\n"
+        "events; the reader and the storm share a processor. After a loss a reader has to ask for all mounts\n"
+        "again: " + f"{r['resync-statmount'][STORM]:,} by listmount() and statmount(), {r['resync-mountinfo'][STORM]:,} by\n"
+        "mountinfo, whichever mechanism told it of the loss.",
+        table(["", "wake-ups", "events each", "lost"], rows),
+    )
+    rows = []
+    for cpus, p in posters.items():
+        ring = p["posters-ring"][cpus] - p["posters-none"][cpus]
+        pipe = p["posters-pipe"][cpus] - p["posters-none"][cpus]
+        bpf = p["posters-ringbuf"][cpus] - p["posters-bpf-none"][cpus] if "posters-ringbuf" in p else 0
+        rows.append([f"{cpus} processors", "1.00", f"{pipe / max(ring, 1):.2f}", f"{bpf / max(ring, 1):.2f}"])
+    yield (
+        "Several posters",
+        "As many processes, each on a processor, post to one queue at the same time: the time that an event\n"
+        "adds for all, as a multiple of the ring's. Wall time of an emulated machine; no more than a hint.",
+        table(["", PEERS["ring"], PEERS["pipe"], PEERS["ringbuf"]], rows),
+    )
+
+
+def plot(path, title, label, lines):
+    import matplotlib
+
+    matplotlib.use("svg")
+    # The same input gives the same file.
+    matplotlib.rcParams["svg.hashsalt"] = "bench"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.2))
+    for name, points in lines:
+        axes.loglog(list(points), list(points.values()), marker="o", markersize=4, label=name)
+    axes.set(title=title, xlabel=label, ylabel="instructions")
+    axes.grid(True, which="major", alpha=0.3)
+    axes.legend(fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def write_document(folder, r, parts):
+    pictures = os.path.join(folder, "performance")
+    os.makedirs(pictures, exist_ok=True)
+    learn = [(PEERS[p], r[f"learn-{p}"]) for p in ("ring", "pipe", "fanotify", "mountinfo", "statmount")]
+    learn.append(("/dev/watch_queue, without poll()", r["learn-ring-mapped"]))
+    plot(f"{pictures}/mounts.svg", "Learning of one mount", "mounts in the namespace", learn)
+    plot(f"{pictures}/watchers.svg", "Posting to many watchers", "watchers of the object", [(PEERS["ring"], r["watchers"])])
+    plot(f"{pictures}/queues.svg", "Posting to one watcher of many", "queues that watch other objects", [(PEERS["ring"], r["queues"])])
+    shown = {"Learning of one mount": ["mounts"], "Many watchers, many queues": ["watchers", "queues"]}
+    with open(os.path.join(folder, "performance.md"), "w") as out:
+        out.write(
+            "# Performance\n\n"
+            "Written by `make bench`. The figures are instructions, counted in a VM of one processor whose clock\n"
+            "advances by 1 ns with each (QEMU's `-icount shift=0`), less the cost of reading the clock; where a\n"
+            "function of the kernel is named, one step at a time through QEMU's gdb server. They repeat exactly,\n"
+            "or to some 0.1 %. Instructions are not time: they say nothing of caches, of branches or of what a\n"
+            "barrier takes. The programs are in `tools/benchmark/`, each mechanism in a file of its own. A ratio\n"
+            "is to /dev/watch_queue.\n\n"
+        )
+        for title, text, lines in parts:
+            out.write(f"## {title}\n" + (f"{text}\n" if text else "") + "\n" + "\n".join(lines) + "\n")
+            for name in shown.get(title, []):
+                out.write(f"![{title}](performance/{name}.svg)\n\n")
+
+
+def main():
+    folder, target = sys.argv[1:3]
+    r, base = read(f"{folder}/counted.txt"), read(f"{folder}/base.txt")
+    with open(f"{folder}/trace.json") as file:
+        traces = {t["name"]: t for t in json.load(file)}
+    posters = {n: f"{folder}/posters-{n}.txt" for n in (2, 4)}
+    posters = {n: read(path) for n, path in posters.items() if os.path.exists(path)}
+    goals, slope = judge(r, base, traces)
+    parts = list(sections(r, base, traces, posters, goals, slope))
+    for title, _, lines in parts:
+        print(title, *lines, sep="\n")
+    with open(f"{folder}/bench.json", "w") as out:
+        results = {"counted": r, "base": base, "posters": posters, "traces": traces, "goals": goals.rows}
+        json.dump(results, out, indent=1)
+    if target != "--check":
+        write_document(target, r, parts)
+    for row in goals.missed():
+        print(f"missed: {row['what']}: {number(row['value'])}, goal {number(row['goal'])}", file=sys.stderr)
+    if target == "--check" and goals.missed():
+        sys.exit(1)
+
+
+main()

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * trace: do what is to be traced, announcing each by a call of trace_next(), at which the tracer
+ * has a breakpoint. It then counts the instructions of the next call of that function of the kernel,
+ * for which it sets the length of the record.
+ */
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "bench.h"
+
+/* What the tracer is told by its registers. */
+__attribute__((noinline)) void trace_next(const char *name, const char *function, long length)
+{
+	__asm__ volatile("" : : "r"(name), "r"(function), "r"(length) : "memory");
+}
+
+static int32_t key;
+
+static void filter(int fd, unsigned int type, unsigned int subtypes)
+{
+	union {
+		struct watch_notification_filter filter;
+		char space[sizeof(struct watch_notification_filter) +
+			   sizeof(struct watch_notification_type_filter)];
+	} u;
+
+	memset(&u, 0, sizeof(u));
+	u.filter.nr_filters = 1;
+	u.filter.filters[0].type = type;
+	u.filter.filters[0].subtype_filter[0] = subtypes;
+	check(ioctl(fd, IOC_WATCH_QUEUE_SET_FILTER, &u), "SET_FILTER");
+}
+
+/* A few records that nobody takes, so that the next one wakes nobody. */
+static void warm_up(void)
+{
+	for (int i = 0; i < 4; i++)
+		update_key(key);
+}
+
+static void trace_post(const char *name, long length)
+{
+	warm_up();
+	trace_next(name, "__post_watch_notification", length);
+	update_key(key);
+}
+
+void bench_trace(int argc, char **argv)
+{
+	struct ring r;
+	struct pipe p;
+	struct bpf b;
+
+	(void)argc;
+	(void)argv;
+	key = make_key(0);
+
+	ring_open(&r, 16);
+	watch_key(key, r.fd, 1);
+	trace_post("post-ring", 24);
+	trace_post("post-ring-16", 16);
+	trace_post("post-ring-64", 64);
+	ring_take(&r);
+	trace_next("post-ring-caught-up", "__post_watch_notification", 24);
+	update_key(key);
+	trace_next("poll-ring", "__x64_sys_poll", 0);
+	ready(r.fd);
+	filter(r.fd, WATCH_TYPE_MOUNT_NOTIFY, ~0);
+	trace_post("filtered-type-ring", 24);
+	filter(r.fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED);
+	trace_post("filtered-subtype-ring", 24);
+	filter(r.fd, WATCH_TYPE_KEY_NOTIFY, ~0);
+	trace_post("filter-passed-ring", 24);
+	ring_close(&r);
+
+	pipe_open(&p, 512);
+	watch_key(key, p.fd, 1);
+	trace_post("post-pipe", 24);
+	trace_post("post-pipe-16", 16);
+	trace_next("poll-pipe", "__x64_sys_poll", 0);
+	ready(p.fd);
+	filter(p.fd, WATCH_TYPE_MOUNT_NOTIFY, ~0);
+	trace_post("filtered-type-pipe", 24);
+	filter(p.fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED);
+	trace_post("filtered-subtype-pipe", 24);
+	pipe_close(&p);
+
+	if (bpf_open(&b, BPF_RINGBUF, 1 << 16)) {
+		bpf_post(&b, 4);
+		trace_next("post-ringbuf", "bpf_ringbuf_output", 0);
+		bpf_post(&b, 1);
+		bpf_close(&b);
+	}
+	if (bpf_open(&b, BPF_PERF, 1 << 16)) {
+		bpf_post(&b, 4);
+		trace_next("post-perf", "bpf_skb_event_output", 0);
+		bpf_post(&b, 1);
+		bpf_close(&b);
+	}
+	trace_next("end", "", 0);
+}
