@@ -110,6 +110,52 @@ def compared(results, prefix, peers, parameters):
     return rows
 
 
+# What in a trace is whose, by the names of functions; the first that fits.
+OWNERS = (
+    ("fan-out over the watches (kernel/watch_queue.c)", ("__post_watch_notification", "post_tailored")),
+    ("LSM hook", ("security_",)),
+    ("helpers in C that Rust calls, as they are not inlined", ("rust_helper_",)),
+    ("the queue, in Rust", ("Producer::", "Backend::", "Ring::", "user_pages::", "File::poll", "MiscDevice::", "PollTable::", "CondVar::")),
+    ("spinlocks and interrupts", ("_raw_spin_",)),
+    ("poll() and the system call", ("do_sys_poll", "__x64_sys_poll", "x64_sys_call", "do_syscall_64", "entry_", "syscall_", "memset", "memcpy", "_copy_", "rep_", "fdget", "fput", "poll", "__pollwait", "add_wait_queue", "remove_wait_queue", "fpregs", "arch_exit", "tick_nohz_user")),
+    ("the program", ("(user",)),
+    ("scheduler and context switch", ("",)),
+)
+
+
+def by_owner(trace):
+    counts = dict.fromkeys((owner for owner, _ in OWNERS), 0)
+    for function, count in trace["functions"]:
+        counts[next(owner for owner, starts in OWNERS if function.startswith(starts))] += count
+    return [[owner, count] for owner, count in counts.items() if count] + [["all", trace["total"]]]
+
+
+def floors(r, traces):
+    """Why some of the goals are missed: what there is that is not the queue's to save."""
+    watch = r["memory-watch"][0]
+    yield (
+        "What keeps from the goals",
+        "A post, by whose the instructions are. The fan-out, the hook and the lock are the same for a pipe; a\n"
+        "BPF ring buffer has neither a list of watchers nor a hook, and a lock of its own that is inlined. The\n"
+        "helpers would be inlined if rustc and clang were of the same LLVM: that saves them, and the calls.",
+        table(["post of 24 bytes", "instructions"], by_owner(traces["post-ring"])),
+    )
+    if "asleep-ring" in traces:
+        yield (
+            "From sleep",
+            "From the call that wakes the reader to when it calls the scheduler to sleep again. The switch back to\n"
+            "the poster comes on top. poll() asks the queue twice, before it sleeps and after.",
+            table(["", "instructions"], by_owner(traces["asleep-ring"])),
+        )
+    yield (
+        "A watch",
+        f"Of the {watch} bytes of a watch, `struct watch` takes 128 and the rest is the copy of the setter's\n"
+        "credentials. It is each watch's own: sharing it would take to tell that two setters are the same, see\n"
+        "`design.md`, section 3.",
+        [],
+    )
+
+
 def sections(r, base, traces, posters, goals, slope):
     """(title, text, table) of each part of the document."""
     mounts = [f"{n:,} mounts" for n in MOUNTS]
@@ -214,6 +260,7 @@ def sections(r, base, traces, posters, goals, slope):
         "mountinfo, whichever mechanism told it of the loss.",
         table(["", "wake-ups", "events each", "lost"], rows),
     )
+    yield from floors(r, traces)
     rows = []
     for cpus, p in posters.items():
         ring = p["posters-ring"][cpus] - p["posters-none"][cpus]

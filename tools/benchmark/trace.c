@@ -4,9 +4,13 @@
  * has a breakpoint. It then counts the instructions of the next call of that function of the kernel,
  * for which it sets the length of the record.
  */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "bench.h"
 
@@ -47,6 +51,33 @@ static void trace_post(const char *name, long length)
 	update_key(key);
 }
 
+/* A process sleeps in poll(): from the call that wakes it to when it sleeps again. */
+static void trace_sleeper(const char *name, int fd, unsigned int (*take)(void))
+{
+	const struct sched_param param = { .sched_priority = 1 };
+	int reader = check(fork(), "fork");
+
+	if (reader == 0) {
+		check(sched_setscheduler(0, SCHED_FIFO, &param), "sched_setscheduler");
+		for (;;) {
+			ready(fd);
+			take();
+		}
+	}
+	/* It sleeps when this goes on, and then is warm. */
+	for (int i = 0; i < 4; i++) {
+		sched_yield();
+		update_key(key);
+	}
+	trace_next(name, "__wake_up>schedule", 0);
+	update_key(key);
+	kill(reader, SIGKILL);
+	waitpid(reader, NULL, 0);
+}
+
+static struct ring ring;
+static unsigned int take_ring(void) { return ring_take(&ring); }
+
 void bench_trace(int argc, char **argv)
 {
 	struct ring r;
@@ -56,6 +87,11 @@ void bench_trace(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	key = make_key(0);
+
+	ring_open(&ring, 16);
+	watch_key(key, ring.fd, 1);
+	trace_sleeper("asleep-ring", ring.fd, take_ring);
+	ring_close(&ring);
 
 	ring_open(&r, 16);
 	watch_key(key, r.fd, 1);

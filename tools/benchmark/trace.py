@@ -4,9 +4,10 @@
 trace.py SOCKET SYSTEM_MAP ADDRESS_OF_TRACE_NEXT >JSON
 
 The program in the VM calls trace_next(name, function, length) before it does what is to be counted.
-The next call of that function is then followed from its first instruction to its return. It is a
-post of a record if length is not 0: that is set in the record first, which lies on the stack of the
-caller, so that all lengths can be had from the one kind of record that is easy to come by.
+The next call of that function is then followed from its first instruction to its return, or for a
+name like "from>to" to the next call of the second one, by whatever task. It is a post of a record if
+length is not 0: that is set in the record first, which lies on the stack of the caller, so that all
+lengths can be had from the one kind of record that is easy to come by.
 QEMU takes no interrupts while it steps. A repeated string instruction is as many steps as it repeats.
 """
 
@@ -100,10 +101,13 @@ class Symbols:
         self.by_name = {n: a for a, n in rows}
 
     def at(self, address):
+        if address < self.addresses[0]:
+            return "(user space)"
         return demangle(self.names[bisect.bisect_right(self.addresses, address) - 1])
 
 
 def follow(gdb, symbols, name, function, length):
+    function, _, end = function.partition(">")
     gdb.run_to(symbols.by_name[function])
     registers = gdb.registers()
     if length:
@@ -111,7 +115,7 @@ def follow(gdb, symbols, name, function, length):
         gdb.write(info, bytes([length]) + gdb.read(info, 4)[1:])
     frame = registers[RSP]
     counts, order, total = collections.Counter(), [], 0
-    while registers[RSP] <= frame:
+    while registers[RIP] != symbols.by_name[end] if end else registers[RSP] <= frame:
         where = symbols.at(registers[RIP])
         if where not in counts:
             order.append(where)
