@@ -147,6 +147,15 @@ def floors(r, traces):
             "the poster comes on top. poll() asks the queue twice, before it sleeps and after.",
             table(["", "instructions"], by_owner(traces["asleep-ring"])),
         )
+    ours = ("mnt_changing", "mnt_changes_pending", "mnt_take_dying_watch_points", "mnt_kill_watch_points",
+            "mnt_umount_watch_points", "mnt_wait_for_watch_points")
+    counts = {name: [dict(traces[t]["functions"]).get(name, 0) for t in ("idle-mount", "idle-umount")] for name in ours}
+    yield (
+        "A mount that nobody watches",
+        "The functions of the series on the way of a mount and an umount. On top come their calls, and the\n"
+        "larger `struct mount` to be zeroed.",
+        table(["", "mount", "umount"], [[f"`{name}`", *count] for name, count in counts.items() if any(count)]),
+    )
     yield (
         "A watch",
         f"Of the {watch} bytes of a watch, `struct watch` takes 128 and the rest is the copy of the setter's\n"

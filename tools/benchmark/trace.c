@@ -135,5 +135,16 @@ void bench_trace(int argc, char **argv)
 		bpf_post(&b, 1);
 		bpf_close(&b);
 	}
+
+	/* With nobody watching. */
+	make_mounts(0);
+	for (int i = 0; i < 4; i++) {
+		mount_spare();
+		umount_spare();
+	}
+	trace_next("idle-mount", "__x64_sys_mount", 0);
+	mount_spare();
+	trace_next("idle-umount", "__x64_sys_umount", 0);
+	umount_spare();
 	trace_next("end", "", 0);
 }
