@@ -32,6 +32,9 @@ struct watch_filter {
 #define WATCH_QUEUE_NOTE_SIZE 128
 #define WATCH_QUEUE_NOTES_PER_PAGE (PAGE_SIZE / WATCH_QUEUE_NOTE_SIZE)
 
+/* A memory cgroup that has too little is no reason to kill anybody. */
+#define GFP_NOTES	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 /*
  * A notification pipe: records are stored in preallocated notes, which buffers
  * of the pipe refer to.
@@ -250,18 +253,18 @@ long pipe_watch_queue_set_size(struct pipe_inode_info *pipe, unsigned int nr_not
 	pipe->nr_accounted = nr_pages;
 
 	ret = -ENOMEM;
-	pages = kzalloc_objs(struct page *, nr_pages, GFP_KERNEL_ACCOUNT);
+	pages = kzalloc_objs(struct page *, nr_pages, GFP_NOTES);
 	if (!pages)
 		goto error;
 
 	for (i = 0; i < nr_pages; i++) {
-		pages[i] = alloc_page(GFP_KERNEL_ACCOUNT);
+		pages[i] = alloc_page(GFP_NOTES);
 		if (!pages[i])
 			goto error_p;
 		pages[i]->private = i * WATCH_QUEUE_NOTES_PER_PAGE;
 	}
 
-	bitmap = bitmap_alloc(nr_notes, GFP_KERNEL_ACCOUNT);
+	bitmap = bitmap_alloc(nr_notes, GFP_NOTES);
 	if (!bitmap)
 		goto error_p;
 

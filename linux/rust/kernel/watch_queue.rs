@@ -103,6 +103,7 @@ use crate::{
 };
 use core::{
     cell::UnsafeCell,
+    hint::assert_unchecked,
     marker::PhantomData,
     ops::{
         Deref,
@@ -340,6 +341,8 @@ impl<B: Backend> Queue<B> {
 unsafe fn record_bytes<'a>(record: *const bindings::watch_notification) -> &'a [u8] {
     // SAFETY: The caller guarantees that the struct is valid.
     let length = unsafe { (*record).info } & bindings::WATCH_INFO_LENGTH;
+    // SAFETY: The caller guarantees that too. Who looks for a header in the bytes need not ask.
+    unsafe { assert_unchecked(length as usize >= size_of::<bindings::watch_notification>()) };
     // SAFETY: The caller guarantees that it is valid for that length.
     unsafe { slice::from_raw_parts(record.cast(), length as usize) }
 }

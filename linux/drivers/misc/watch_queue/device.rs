@@ -97,10 +97,9 @@ impl File {
         }
 
         let charge = LockedMemory::charge(pages)?;
-        let memory = Arc::new(
-            UserPages::new(pages, GFP_KERNEL_ACCOUNT)?,
-            GFP_KERNEL_ACCOUNT,
-        )?;
+        // A memory cgroup that has too little is no reason to kill anybody.
+        let flags = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+        let memory = Arc::new(UserPages::new(pages, flags)?, GFP_KERNEL_ACCOUNT)?;
         let slots = (memory.len() / SLOT_SIZE as usize) as u32;
 
         // Of two that come here at the same time the second finds the ring started.

@@ -52,9 +52,9 @@ const _: () = {
     }
 };
 
-/// Returns how many slots a record of `len` bytes takes.
+/// Returns how many slots a record of `len` bytes takes; `len` is at most [`INFO_LENGTH`].
 pub(crate) const fn slots(len: u32) -> u32 {
-    len.div_ceil(SLOT_SIZE)
+    len.wrapping_add(SLOT_SIZE - 1) / SLOT_SIZE
 }
 
 /// Returns the slot in which `first` lies before `second` in memory.
@@ -134,6 +134,15 @@ impl Header {
     }
 }
 
+/// Returns the length of the record that starts with these bytes, as its header tells it.
+///
+/// That is all that most posts need of the header.
+const fn len(first: &[u8; SLOT_SIZE as usize]) -> u32 {
+    let [_, _, _, _, info @ ..] = *first;
+
+    u32::from_ne_bytes(info) & INFO_LENGTH
+}
+
 /// Returns the first slot of a SKIP record; the other `slots - 1` slots mean nothing.
 pub(crate) const fn skip(slots: u32) -> u64 {
     Header::meta(SKIP, slots)
@@ -170,19 +179,17 @@ pub(crate) enum Error {
 ///
 /// # Invariants
 ///
-/// `bytes` is `header.len()` long, which is at least [`SLOT_SIZE`], and starts with `header`.
+/// `bytes` is as long as the header that it starts with says, which is at least [`SLOT_SIZE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
-    header: Header,
     bytes: &'a [u8],
 }
 
 impl<'a> Record<'a> {
     /// Finds the record that `bytes` start with.
     pub(crate) fn first(bytes: &'a [u8]) -> Result<Self, Error> {
-        let slot = bytes.first_chunk().ok_or(Error::Length)?;
-        let header = Header::from_slot(u64::from_ne_bytes(*slot));
-        let len = header.len();
+        let first = bytes.first_chunk().ok_or(Error::Length)?;
+        let len = len(first);
 
         if len < SLOT_SIZE {
             return Err(Error::Length);
@@ -191,7 +198,7 @@ impl<'a> Record<'a> {
         // INVARIANT: `get()` returns as many bytes as it is asked for, and `len` of at least
         // `SLOT_SIZE` include the header.
         match bytes.get(..len as usize) {
-            Some(bytes) => Ok(Self { header, bytes }),
+            Some(bytes) => Ok(Self { bytes }),
             None => Err(Error::Length),
         }
     }
@@ -199,14 +206,15 @@ impl<'a> Record<'a> {
     /// Finds the record that `bytes` start with, if user space may inject it.
     pub(crate) fn injected(bytes: &'a [u8]) -> Result<Self, Error> {
         let record = Self::first(bytes)?;
+        let header = record.header();
 
-        if record.header.len() % SLOT_SIZE != 0 {
+        if header.len() % SLOT_SIZE != 0 {
             return Err(Error::Length);
         }
-        if record.header.kind == META {
+        if header.kind == META {
             return Err(Error::Meta);
         }
-        if record.header.info & INFO_ID != 0 {
+        if header.info & INFO_ID != 0 {
             return Err(Error::Tag);
         }
 
@@ -215,12 +223,21 @@ impl<'a> Record<'a> {
 
     /// Returns the header.
     pub(crate) fn header(&self) -> Header {
-        self.header
+        // By the type invariants there is a first slot.
+        let first = self.bytes.first_chunk().copied().unwrap_or_default();
+
+        Header::from_slot(u64::from_ne_bytes(first))
+    }
+
+    /// Returns the bytes, of which there are as many as the header says.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Returns how many slots the record takes, from 1 to [`MAX_SLOTS`].
     pub(crate) fn slots(&self) -> u32 {
-        slots(self.header.len())
+        // By the type invariants this is the length that the header tells.
+        slots(self.bytes.len() as u32)
     }
 
     /// Returns what goes into each of [`Self::slots`] slots, the last padded with zeroes.

@@ -52,6 +52,16 @@ pub(crate) trait Words {
     /// `slot` is less than the number of slots that the ring was made with.
     fn store_slot(&self, slot: u32, value: u64);
 
+    /// Stores the slots of a record in the slots from `first` on, as [`Words::store_slot`] would.
+    ///
+    /// All of them are less than the number of slots that the ring was made with.
+    #[inline]
+    fn store_record(&self, first: u32, record: &Record<'_>) {
+        for (slot, value) in (first..).zip(record.values()) {
+            self.store_slot(slot, value);
+        }
+    }
+
     /// Stores the shared `head` (release), then issues a full barrier.
     ///
     /// The release pairs with the reader's acquiring load of `head`: it finds all that was stored
@@ -99,8 +109,9 @@ impl Status {
         self.lost
     }
 
-    fn is(&self, flag: u32) -> bool {
-        self.flags & flag != 0
+    /// Returns whether one of these flags is up.
+    fn is(&self, flags: u32) -> bool {
+        self.flags & flags != 0
     }
 
     /// Returns the loss record that is due, which then counts as told.
@@ -181,10 +192,32 @@ impl Ring {
     /// Posts a record, or counts it as lost if there is no room for it.
     ///
     /// A loss record that is due goes first; without room for both neither is stored.
+    #[inline(always)]
     #[must_use = "tells whether to wake the reader"]
     pub(crate) fn post(&mut self, words: &impl Words, record: &Record<'_>) -> bool {
+        let slots = record.slots();
+        let at = self.head & self.mask;
+        let tail = words.load_tail();
+        let used = self.head.wrapping_sub(tail);
+
+        // Nearly always there is nothing else to store, and room for the record right at `head`,
+        // which is not where the header is. With a corrupt `tail` more slots are used than exist.
+        if self.status.is(OVERRUN | CORRUPT)
+            || used > self.slots().wrapping_sub(slots)
+            || slots > self.slots().wrapping_sub(at)
+            || at == 0
+        {
+            return self.post_anywhere(words, *record, tail);
+        }
+        words.store_record(at, record);
+        self.publish(words, self.head.wrapping_add(slots))
+    }
+
+    /// Does the same, whatever there may be in the way.
+    #[inline(never)]
+    fn post_anywhere(&mut self, words: &impl Words, record: Record<'_>, tail: u32) -> bool {
         let flags = self.status.flags;
-        let free = self.free(words, words.load_tail());
+        let free = self.free(words, tail);
 
         // A corrupt `tail` leaves `None`, which is less than any need.
         if free < Some(self.needed(record.slots())) {
@@ -224,16 +257,24 @@ impl Ring {
         if free.is_none() {
             return Readiness::Corrupt;
         }
-        if self.status.is(OVERRUN) && free >= Some(self.needed(MAX_SLOTS)) {
-            let end = self.store_loss(words);
-
-            // The reader is about to be told.
-            let _ = self.publish(words, end);
+        if self.status.is(OVERRUN) {
+            self.poll_loss(words, free);
         }
         if self.head == tail {
             Readiness::Empty
         } else {
             Readiness::Readable
+        }
+    }
+
+    /// Stores the loss record that is due, if a record of any size would still fit after it.
+    #[cold]
+    fn poll_loss(&mut self, words: &impl Words, free: Option<u32>) {
+        if free >= Some(self.needed(MAX_SLOTS)) {
+            let end = self.store_loss(words);
+
+            // The reader is about to be told.
+            let _ = self.publish(words, end);
         }
     }
 
@@ -257,10 +298,15 @@ impl Ring {
         let free = self.slots().checked_sub(self.head.wrapping_sub(tail));
 
         if self.status.is(CORRUPT) != free.is_none() {
-            self.status.flags ^= CORRUPT;
-            self.publish_status(words);
+            self.toggle_corrupt(words);
         }
         free
+    }
+
+    #[cold]
+    fn toggle_corrupt(&mut self, words: &impl Words) {
+        self.status.flags ^= CORRUPT;
+        self.publish_status(words);
     }
 
     /// Returns how many slots the loss record that is due and a record of `slots` take.
@@ -340,6 +386,7 @@ impl Ring {
     }
 
     /// Moves `head`, and returns whether the reader had caught up with where it was.
+    #[inline]
     fn publish(&mut self, words: &impl Words, head: u32) -> bool {
         let before = self.head;
 

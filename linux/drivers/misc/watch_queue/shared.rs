@@ -5,6 +5,7 @@
 use super::{
     record::{
         halves,
+        Record,
         SLOT_SIZE, //
     },
     ring::Words,
@@ -43,6 +44,12 @@ impl Words for UserPages {
                 other.store(second, Relaxed);
             }
         }
+    }
+
+    #[inline(always)]
+    fn store_record(&self, first: u32, record: &Record<'_>) {
+        // What does not lie inside is not stored, as above.
+        let _ = self.store_bytes(first as usize * SLOT_SIZE as usize, record.bytes());
     }
 
     #[inline]

@@ -15,6 +15,8 @@ use kernel::{
     watch_queue::DeviceRegistration, //
 };
 
+#[cfg(CONFIG_WATCH_QUEUE_DEV_KUNIT_BENCH)]
+mod bench;
 mod device;
 mod filter;
 mod queue;

@@ -10,9 +10,15 @@ use crate::{
     },
     page::PAGE_SIZE,
     prelude::*,
-    sync::atomic::Atomic, //
+    sync::{
+        atomic::Atomic,
+        barrier::barrier, //
+    }, //
 };
-use core::ptr::NonNull;
+use core::{
+    hint::assert_unchecked,
+    ptr::NonNull, //
+};
 
 /// Zeroed memory, contiguous in the kernel, that can be mapped to user space as well.
 ///
@@ -24,10 +30,10 @@ use core::ptr::NonNull;
 ///
 /// # Invariants
 ///
-/// - `start` is the first byte of the allocation that `memory` owns, of `pages` pages, and is
-///   page-aligned, as all vmalloc memory is.
+/// - `start` is the first byte of the allocation that `memory` owns, of `len` bytes, which are one
+///   or more whole pages, and is page-aligned, as all vmalloc memory is.
 /// - Apart from the zeroing when it was allocated, the kernel accesses that memory only through
-///   [`Atomic`].
+///   [`Atomic`], or by volatile accesses to aligned words, which are what relaxed ones are made of.
 ///
 /// # Examples
 ///
@@ -59,7 +65,7 @@ pub struct UserPages {
     /// Owns the memory. Its length is 0, as there is nothing in it that a `Vec` may hand out.
     _memory: VVec<[u8; PAGE_SIZE]>,
     start: NonNull<u8>,
-    pages: usize,
+    len: usize,
 }
 
 // SAFETY: The memory can be freed by any thread.
@@ -82,7 +88,7 @@ impl UserPages {
         Ok(Self {
             start: NonNull::new(memory.as_mut_ptr()).ok_or(ENOMEM)?.cast(),
             _memory: memory,
-            pages,
+            len: pages * PAGE_SIZE,
         })
     }
 
@@ -90,7 +96,7 @@ impl UserPages {
     #[inline]
     #[expect(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        self.pages * PAGE_SIZE
+        self.len
     }
 
     /// Returns the 32-bit word at a byte offset, [`None`] if that is misaligned or outside.
@@ -110,14 +116,71 @@ impl UserPages {
         Some(unsafe { Atomic::from_ptr(word) })
     }
 
+    /// Stores bytes at a byte offset, in whole 64-bit words, the last one filled with zeroes.
+    ///
+    /// Returns [`EINVAL`], and stores nothing, if the offset is misaligned or not all would lie
+    /// inside. The stores are relaxed, of whole words on 64-bit machines and of halves on others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{
+    ///     mm::user_pages::UserPages,
+    ///     page::PAGE_SIZE,
+    ///     sync::atomic::Relaxed, //
+    /// };
+    ///
+    /// let memory = UserPages::new(1, GFP_KERNEL_ACCOUNT)?;
+    /// let load = |offset| memory.u64_at(offset).map(|word| word.load(Relaxed));
+    ///
+    /// memory.store_bytes(PAGE_SIZE - 16, &[1; 9])?;
+    /// assert_eq!(load(PAGE_SIZE - 16), Some(0x0101_0101_0101_0101));
+    /// assert_eq!(load(PAGE_SIZE - 8), Some(u64::from_ne_bytes([1, 0, 0, 0, 0, 0, 0, 0])));
+    ///
+    /// assert!(memory.store_bytes(PAGE_SIZE - 8, &[2; 9]).is_err());
+    /// assert!(memory.store_bytes(4, &[2]).is_err());
+    /// assert!(memory.store_bytes(PAGE_SIZE + 8, &[]).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn store_bytes(&self, offset: usize, bytes: &[u8]) -> Result {
+        let end = offset.checked_add(bytes.len()).ok_or(EINVAL)?;
+        if offset % size_of::<u64>() != 0 || end > self.len {
+            return Err(EINVAL);
+        }
+
+        // SAFETY: `offset` is inside the allocation, or just behind it.
+        let mut word = unsafe { self.start.as_ptr().add(offset) }.cast::<u64>();
+        let whole = bytes.chunks_exact(size_of::<u64>());
+        let rest = whole.remainder();
+        for chunk in whole {
+            // SAFETY: `chunk` has the size of a word. All words up to the end of `bytes` lie
+            // inside, by the checks above, and are aligned. A volatile store is `WRITE_ONCE()`,
+            // which is what an atomic one without an ordering is.
+            unsafe { word.write_volatile(chunk.as_ptr().cast::<u64>().read_unaligned()) };
+            word = word.wrapping_add(1);
+            // What is stored is short: it takes longer to find out how to unroll the loop.
+            barrier();
+        }
+        if !rest.is_empty() {
+            // SAFETY: As above; the length of the memory is a multiple of the size of a word, so
+            // that all of the last one lies inside too.
+            unsafe { word.write_volatile(filled(rest)) };
+        }
+        Ok(())
+    }
+
     /// Returns a pointer to an aligned `T` that lies wholly inside.
     #[inline]
     fn word_at<T>(&self, offset: usize) -> Option<*mut T> {
-        let size = size_of::<T>();
-        if offset % size != 0 || offset > self.len() - size {
+        // SAFETY: By the type invariants there are whole pages, and at least one. What is at a
+        // constant offset in the first one needs no check when this is known.
+        unsafe { assert_unchecked(self.len >= PAGE_SIZE) };
+        if offset % size_of::<T>() != 0 || offset >= self.len {
             return None;
         }
-        // SAFETY: `offset + size` is at most the size of the allocation, by the check above.
+        // SAFETY: `offset` is inside the allocation, and as the size of that is a multiple of the
+        // size of `T`, just as `offset` is, so is all of the word.
         Some(unsafe { self.start.as_ptr().add(offset) }.cast())
     }
 
@@ -144,4 +207,16 @@ impl UserPages {
         }
         Ok(())
     }
+}
+
+/// Returns the word that starts with these bytes, which are less than it holds, and zeroes.
+#[cold]
+#[inline(never)]
+fn filled(bytes: &[u8]) -> u64 {
+    let mut word = [0; size_of::<u64>()];
+
+    word.iter_mut()
+        .zip(bytes)
+        .for_each(|(to, from)| *to = *from);
+    u64::from_ne_bytes(word)
 }

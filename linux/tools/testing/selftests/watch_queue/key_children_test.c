@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -800,8 +799,7 @@ TEST_F(children, linked_by_another)
 	if (pid == 0) {
 		int32_t ids[2], session;
 
-		if (syscall(__NR_setresgid, 1234, 1234, 1234) ||
-		    syscall(__NR_setresuid, 1234, 1234, 1234))
+		if (setgid(1234) || setuid(1234))
 			_exit(1);
 		session = join_new_session();
 		ids[0] = add_key("user", "watch_queue:shown", "x", session);
@@ -889,16 +887,17 @@ static int nr_watches(int32_t keyring, unsigned int max)
 	return ret && ret != -EAGAIN ? ret : (int)max - i;
 }
 
-/* The same, when RCU has let go of those that ended. */
+/* The same, when RCU has let go of those that ended, our own included. */
 static int nr_watches_settled(int32_t keyring, unsigned int max, int expected)
 {
-	int nr, tries = 0;
+	int nr, delay;
 
-	do {
-		sleep_for(10);
+	for (delay = 10; ; delay *= 2) {
+		sleep_for(delay);
 		nr = nr_watches(keyring, max);
-	} while (nr != expected && ++tries < SOON / 100);
-	return nr;
+		if (nr == expected || delay > SOON / 3)
+			return nr;
+	}
 }
 
 TEST_F(children, counted)
@@ -1073,7 +1072,7 @@ TEST_F(children, too_many_extend)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (pid == 0) {
-		if (set_nofile(4096) || syscall(__NR_setresuid, 1235, 1235, 1235))
+		if (set_nofile(4096) || setuid(1235))
 			_exit(1);
 		for (i = 0; i < 260; i++) {
 			if (sys_pipe(fds[i], O_NOTIFICATION_PIPE))

@@ -1487,6 +1487,7 @@ TEST_F_TIMEOUT(sb, xfs_quota, 120)
 	};
 	struct queue *q = &self->queue;
 	struct counters c;
+	union record rec;
 	int fd, i;
 
 	if (!mount_xfs(_metadata, &self->disk))
@@ -1531,11 +1532,18 @@ TEST_F_TIMEOUT(sb, xfs_quota, 120)
 	ASSERT_EQ(0, syscall(__NR_quotactl_fd, fd, QCMD(Q_SETQUOTA, USRQUOTA),
 			     ALICE, &limits));
 	close(fd);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(-EDQUOT, run_as(&alice, write_fn, "mnt/file"));
-	expect_quota(_metadata, q, TAG, c.id, USRQUOTA, QUOTA_NL_BHARDWARN, ALICE);
-	expect_nothing(_metadata, q);
-	expect_counted(_metadata, "mnt", &c, 0, 5);
+		if (i == 0)
+			expect_quota(_metadata, q, TAG, c.id, USRQUOTA,
+				     QUOTA_NL_BHARDWARN, ALICE);
+		/* To direct I/O this is an error like any other. */
+		expect_header(_metadata, q, &rec, NOTIFY_SUPERBLOCK_ERROR,
+			      sizeof(rec.sb_error), TAG, c.id);
+		ASSERT_EQ(SUPERBLOCK_ERROR_DIRECT_WRITE, rec.sb_error.type);
+		expect_nothing(_metadata, q);
+	}
+	expect_counted(_metadata, "mnt", &c, 0, 5 + 3);
 }
 
 TEST_F_TIMEOUT(sb, xfs_shutdown, 120)
@@ -1788,6 +1796,109 @@ TEST_F(sb, automount_limits)
 	expect_nothing(_metadata, q);
 	ASSERT_EQ(0, watch_sb("debug/tracing", q->fd, -1));
 	expect_removal(_metadata, q, NEW_TAG, trace);
+}
+
+/* Mount what is at "mnt" on the automount point as well, without an automount. */
+static int mount_by_hand(void)
+{
+	int fd = or_errno(syscall(__NR_open_tree, AT_FDCWD, "mnt",
+				  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = or_errno(syscall(__NR_move_mount, fd, "", AT_FDCWD, "debug/tracing",
+			       MOVE_MOUNT_F_EMPTY_PATH));
+	close(fd);
+	return ret;
+}
+
+static int own_mount_fn(void *arg)
+{
+	(void)arg;
+	return or_errno(unshare(CLONE_NEWNS)) ?: mount_by_hand();
+}
+
+/* Who has power over the superblock serves as a daemon, but nobody else. */
+TEST_F(sb, automount_by_hand)
+{
+	struct queue *q = &self->queue;
+	uint64_t debug, id;
+	struct stat st;
+
+	ASSERT_EQ(0, mkdir("debug", 0755));
+	if (do_mount("none", "debug", "debugfs", 0, NULL) == -ENODEV)
+		SKIP(return, "no debugfs");
+	debug = sb_id("debug");
+	if (!sb_id("debug/tracing"))
+		SKIP(return, "no automount of tracefs");
+	if (!have_userns())
+		SKIP(return, "no user namespaces");
+	ASSERT_EQ(0, do_mount("none", "mnt", "tmpfs", 0, NULL));
+	id = sb_id("mnt");
+	ASSERT_EQ(0, sb_notify(AT_FDCWD, "debug", SB_NOTIFY_SUBMOUNTS, q->fd, TAG));
+
+	ASSERT_EQ(0, stat("debug", &st));
+	ASSERT_EQ(0, chmod("debug", 0755));
+	EXPECT_EQ(0, run_as(&alice_as_root, own_mount_fn, NULL));
+	ASSERT_EQ(0, chmod("debug", st.st_mode & 07777));
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(-EBADSLT, watch_sb("mnt", q->fd, -1));
+
+	ASSERT_EQ(0, mount_by_hand());
+	ASSERT_EQ(id, sb_id("debug/tracing"));
+	ASSERT_EQ(0, set_ro());
+	expect_ro(_metadata, q, TAG, id);
+	ASSERT_EQ(0, watch_sb("debug", q->fd, -1));
+	expect_removals(_metadata, q, TAG, debug, id);
+}
+
+/* Automounts come and go while watches do: none is left without the other. */
+TEST_F_TIMEOUT(sb, automount_storm, 120)
+{
+	struct queue *q = &self->queue;
+	union record rec;
+	int ret, status;
+	unsigned int i;
+	pid_t pid;
+
+	ASSERT_EQ(0, mkdir("debug", 0755));
+	if (do_mount("none", "debug", "debugfs", 0, NULL) == -ENODEV)
+		SKIP(return, "no debugfs");
+	if (!sb_id("debug/tracing"))
+		SKIP(return, "no automount of tracefs");
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (i = 0; i < 300; i++) {
+			if (look_up("debug/tracing/.") ||
+			    do_umount("debug/tracing", 0))
+				_exit(1);
+		}
+		_exit(0);
+	}
+
+	for (i = 0; waitpid(pid, &status, WNOHANG) == 0; i++) {
+		/* Those that were removed count for a while. */
+		while ((ret = sb_notify(AT_FDCWD, "debug", SB_NOTIFY_SUBMOUNTS,
+					q->fd, TAG)) == -EAGAIN)
+			sleep_for(1);
+		ASSERT_EQ(0, ret);
+		while ((ret = queue_next(q, &rec, 0)) == 1)
+			ASSERT_EQ(WATCH_TYPE_META, rec_type(&rec));
+		ASSERT_EQ(0, ret);
+		if (i % 4 == 0) {
+			queue_close(q);
+			ASSERT_EQ(0, queue_open(q, variant->kind, variant->size));
+		} else {
+			ASSERT_EQ(0, watch_sb("debug", q->fd, -1));
+		}
+	}
+	ASSERT_EQ(0, status);
+	ASSERT_LT(0, i);
+	ASSERT_EQ(0, look_up("debug/tracing/."));
+	ASSERT_EQ(-EBADSLT, watch_sb("debug/tracing", q->fd, -1));
 }
 
 /*

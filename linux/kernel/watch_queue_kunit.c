@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the core of watch queues: what user space cannot get at, or
+ * only with very many watches.
+ */
+
+#include <kunit/test.h>
+#include <linux/cred.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+#include <linux/watch_queue.h>
+
+#define NR_QUEUES	3
+#define OBJECT		5	/* An ID */
+
+/* A queue that counts, and remembers the last record. */
+struct counter {
+	struct watch_queue		wqueue;
+	unsigned int			records;
+	unsigned int			lost;
+	u32				lost_type;
+	struct watch_notification	last;
+};
+
+struct fixture {
+	struct counter		queues[NR_QUEUES];
+	struct watch_list	list;
+	const struct cred	*cred;		/* Without capabilities */
+};
+
+static struct counter *to_counter(struct watch_queue *wqueue)
+{
+	return container_of(wqueue, struct counter, wqueue);
+}
+
+/* The filter is the one subtype that passes. */
+static bool counter_match(const void *filter, const struct watch_notification *n)
+{
+	return n->subtype == *(const u8 *)filter;
+}
+
+static void counter_post(struct watch_queue *wqueue, const struct watch_notification *n)
+{
+	to_counter(wqueue)->records++;
+	to_counter(wqueue)->last = *n;
+}
+
+static void counter_lose(struct watch_queue *wqueue, u32 type)
+{
+	to_counter(wqueue)->lost++;
+	to_counter(wqueue)->lost_type = type;
+}
+
+static void counter_nothing(struct watch_queue *wqueue)
+{
+}
+
+static const struct watch_queue_ops counter_ops = {
+	.match		= counter_match,
+	.post		= counter_post,
+	.lose		= counter_lose,
+	.close		= counter_nothing,
+	.release	= counter_nothing,
+};
+
+static int watch_queue_test_init(struct kunit *test)
+{
+	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+	struct cred *cred;
+	int i;
+
+	if (!f)
+		return -ENOMEM;
+	cred = prepare_creds();
+	if (!cred)
+		return -ENOMEM;
+	cap_clear(cred->cap_effective);
+	f->cred = cred;
+	init_watch_list(&f->list, NULL);
+	for (i = 0; i < NR_QUEUES; i++)
+		init_watch_queue(&f->queues[i].wqueue, &counter_ops);
+	test->priv = f;
+	return 0;
+}
+
+static void watch_queue_test_exit(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	int i;
+
+	if (!f)
+		return;
+	for (i = 0; i < NR_QUEUES; i++)
+		watch_queue_clear(&f->queues[i].wqueue);
+	/* Watches refer to the queues until RCU has let go of them. */
+	rcu_barrier();
+	for (i = 0; i < NR_QUEUES; i++)
+		KUNIT_EXPECT_EQ(test, kref_read(&f->queues[i].wqueue.usage), 1);
+	put_cred(f->cred);
+}
+
+/* Add a watch of queue @nr with these credentials, or the own ones for NULL. */
+static int add(struct kunit *test, int nr, const struct cred *cred, unsigned long limit,
+	       struct watch **added)
+{
+	struct fixture *f = test->priv;
+	struct watch *watch = kzalloc_obj(*watch);
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, watch);
+	init_watch(watch, &f->queues[nr].wqueue);
+	watch->id = OBJECT;
+	watch->info_id = (nr + 1) << WATCH_INFO_ID__SHIFT;
+	watch->limit = limit;
+	if (cred)
+		watch->cred = get_cred(cred);
+	ret = add_watch_to_object(watch, &f->list);
+	if (ret) {
+		KUNIT_EXPECT_NULL(test, watch->cred);
+		kfree(watch);
+	} else if (added) {
+		*added = watch;
+	}
+	return ret;
+}
+
+static void post(struct fixture *f, u8 subtype)
+{
+	struct watch_notification n = {
+		.type		= WATCH_TYPE_KEY_NOTIFY,
+		.subtype	= subtype,
+		.info		= watch_sizeof(n),
+	};
+
+	post_watch_notification(&f->list, &n, NULL, OBJECT);
+}
+
+static void test_object_bound(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->list.nr_watchers = WATCH_LIST_MAX - 1;
+	KUNIT_EXPECT_EQ(test, add(test, 0, f->cred, ULONG_MAX, NULL), 0);
+	KUNIT_EXPECT_EQ(test, f->list.nr_watchers, WATCH_LIST_MAX);
+	KUNIT_EXPECT_EQ(test, add(test, 1, f->cred, ULONG_MAX, NULL), -ENOSPC);
+
+	/* The capability that counts is that of the owner; ours are all. */
+	KUNIT_EXPECT_EQ(test, add(test, 1, NULL, ULONG_MAX, NULL), 0);
+	KUNIT_EXPECT_EQ(test, f->list.nr_watchers, WATCH_LIST_MAX + 1);
+	KUNIT_EXPECT_EQ(test, add(test, 2, f->cred, ULONG_MAX, NULL), -ENOSPC);
+
+	/* One that goes makes room. */
+	watch_queue_clear(&f->queues[0].wqueue);
+	watch_queue_clear(&f->queues[1].wqueue);
+	KUNIT_EXPECT_EQ(test, f->list.nr_watchers, WATCH_LIST_MAX - 1);
+	KUNIT_EXPECT_EQ(test, add(test, 2, f->cred, ULONG_MAX, NULL), 0);
+}
+
+/* Give a user who has no watches yet. */
+static const struct cred *cred_of(struct kunit *test, uid_t uid)
+{
+	struct cred *cred = prepare_creds();
+	struct user_struct *user = alloc_uid(KUIDT_INIT(uid));
+
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	KUNIT_ASSERT_NOT_NULL(test, user);
+	free_uid(cred->user);
+	cred->user = user;
+	return cred;
+}
+
+static void test_user_bound(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct cred *cred = cred_of(test, 4321);
+
+	KUNIT_EXPECT_EQ(test, add(test, 0, cred, 0, NULL), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, add(test, 0, cred, 1, NULL), 0);
+	KUNIT_EXPECT_EQ(test, add(test, 1, cred, 1, NULL), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, atomic_read(&cred->user->nr_watches), 1);
+	/* Each watch has its limit. */
+	KUNIT_EXPECT_EQ(test, add(test, 1, cred, 2, NULL), 0);
+	KUNIT_EXPECT_EQ(test, add(test, 2, cred, 1, NULL), -EAGAIN);
+
+	watch_queue_clear(&f->queues[0].wqueue);
+	watch_queue_clear(&f->queues[1].wqueue);
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, atomic_read(&cred->user->nr_watches), 0);
+	KUNIT_EXPECT_EQ(test, add(test, 2, cred, 1, NULL), 0);
+	put_cred(cred);
+}
+
+static void test_refused(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	KUNIT_EXPECT_EQ(test, add(test, 0, f->cred, ULONG_MAX, NULL), 0);
+	KUNIT_EXPECT_EQ(test, add(test, 0, f->cred, ULONG_MAX, NULL), -EBUSY);
+
+	watch_queue_clear(&f->queues[1].wqueue);
+	KUNIT_EXPECT_EQ(test, add(test, 1, f->cred, ULONG_MAX, NULL), -ENOENT);
+
+	kill_watch_list(&f->list);
+	KUNIT_EXPECT_EQ(test, add(test, 2, f->cred, ULONG_MAX, NULL), -ENOENT);
+	/* What is there already goes on. */
+	post(f, 1);
+	KUNIT_EXPECT_EQ(test, f->queues[0].records, 1);
+	KUNIT_EXPECT_EQ(test, f->list.nr_watchers, 1);
+}
+
+static void test_hand_over(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct cred *from = cred_of(test, 4321), *to = cred_of(test, 4322);
+	struct watch *watch, *other;
+	u32 tag = 0xaa << WATCH_INFO_ID__SHIFT;
+
+	KUNIT_ASSERT_EQ(test, add(test, 0, from, 7, &watch), 0);
+	KUNIT_ASSERT_EQ(test, add(test, 1, to, 1, &other), 0);
+	other->info_id = tag;
+
+	hand_over_watch(watch, other);
+	KUNIT_EXPECT_PTR_EQ(test, watch->cred, to);
+	KUNIT_EXPECT_EQ(test, watch->limit, 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&from->user->nr_watches), 0);
+	/* Even if that is one too many. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&to->user->nr_watches), 2);
+	post(f, 1);
+	KUNIT_EXPECT_EQ(test, f->queues[0].records, 1);
+	KUNIT_EXPECT_EQ(test, f->queues[0].last.info & WATCH_INFO_ID, tag);
+
+	/* To the same owner once more: nothing is counted twice. */
+	hand_over_watch(watch, other);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to->user->nr_watches), 2);
+
+	watch_queue_clear(&f->queues[0].wqueue);
+	watch_queue_clear(&f->queues[1].wqueue);
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, atomic_read(&from->user->nr_watches), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to->user->nr_watches), 0);
+	put_cred(from);
+	put_cred(to);
+}
+
+static void test_removal(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct counter *q = &f->queues[0];
+
+	KUNIT_EXPECT_EQ(test, remove_watch_from_object(&f->list, &q->wqueue, OBJECT, false),
+			-EBADSLT);
+	KUNIT_EXPECT_EQ(test, drop_watch_from_object(&f->list, &q->wqueue, OBJECT), -EBADSLT);
+
+	KUNIT_ASSERT_EQ(test, add(test, 0, f->cred, ULONG_MAX, NULL), 0);
+	KUNIT_ASSERT_EQ(test, add(test, 1, f->cred, ULONG_MAX, NULL), 0);
+	KUNIT_EXPECT_EQ(test, drop_watch_from_object(&f->list, &q->wqueue, OBJECT), 0);
+	KUNIT_EXPECT_EQ(test, q->records, 0);
+	KUNIT_EXPECT_EQ(test, f->list.nr_watchers, 1);
+	post(f, 1);
+	KUNIT_EXPECT_EQ(test, q->records, 0);
+	KUNIT_EXPECT_EQ(test, f->queues[1].records, 1);
+
+	KUNIT_ASSERT_EQ(test, add(test, 0, f->cred, ULONG_MAX, NULL), 0);
+	KUNIT_EXPECT_EQ(test, remove_watch_from_object(&f->list, &q->wqueue, OBJECT, false), 0);
+	KUNIT_EXPECT_EQ(test, q->records, 1);
+	KUNIT_EXPECT_TRUE(test, q->last.type == WATCH_TYPE_META);
+	KUNIT_EXPECT_TRUE(test, q->last.subtype == WATCH_META_REMOVAL_NOTIFICATION);
+}
+
+static void test_loss(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct counter *q = &f->queues[0];
+	u8 subtype = 3;
+
+	watch_queue_lose(&q->wqueue, WATCH_TYPE_KEY_NOTIFY);
+	KUNIT_EXPECT_EQ(test, q->lost, 1);
+	KUNIT_EXPECT_EQ(test, q->lost_type, WATCH_TYPE_KEY_NOTIFY);
+
+	/* A filter that takes the type may have wanted it. */
+	watch_queue_replace_filter(&q->wqueue, &subtype, watch_type_bit(WATCH_TYPE_KEY_NOTIFY));
+	watch_queue_lose(&q->wqueue, WATCH_TYPE_KEY_NOTIFY);
+	KUNIT_EXPECT_EQ(test, q->lost, 2);
+	watch_queue_lose(&q->wqueue, WATCH_TYPE_SB_NOTIFY);
+	KUNIT_EXPECT_EQ(test, q->lost, 2);
+
+	KUNIT_ASSERT_EQ(test, add(test, 0, f->cred, ULONG_MAX, NULL), 0);
+	post(f, 2);
+	KUNIT_EXPECT_EQ(test, q->records, 0);
+	post(f, 3);
+	KUNIT_EXPECT_EQ(test, q->records, 1);
+	watch_queue_replace_filter(&q->wqueue, NULL, WATCH_ACCEPT_ALL);
+	synchronize_rcu();
+
+	watch_queue_clear(&q->wqueue);
+	watch_queue_lose(&q->wqueue, WATCH_TYPE_KEY_NOTIFY);
+	KUNIT_EXPECT_EQ(test, q->lost, 2);
+}
+
+static struct kunit_case watch_queue_test_cases[] = {
+	KUNIT_CASE(test_object_bound),
+	KUNIT_CASE(test_user_bound),
+	KUNIT_CASE(test_refused),
+	KUNIT_CASE(test_hand_over),
+	KUNIT_CASE(test_removal),
+	KUNIT_CASE(test_loss),
+	{}
+};
+
+static struct kunit_suite watch_queue_test_suite = {
+	.name		= "watch_queue_core",
+	.init		= watch_queue_test_init,
+	.exit		= watch_queue_test_exit,
+	.test_cases	= watch_queue_test_cases,
+};
+
+kunit_test_suite(watch_queue_test_suite);
