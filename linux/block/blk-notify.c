@@ -117,15 +117,17 @@ static void post_partition(struct block_device *part,
  * the table of partitions is gone through.
  */
 static void blk_notify_error(struct gendisk *disk, enum req_op op,
-			     sector_t sector, unsigned int nr_sectors,
-			     blk_status_t status)
+			     sector_t sector, unsigned int nr_bytes,
+			     blk_status_t status, u32 flags)
 {
+	unsigned int nr_sectors = DIV_ROUND_UP(nr_bytes, SECTOR_SIZE);
 	struct block_notification n = {
 		.watch.type	= WATCH_TYPE_BLOCK_NOTIFY,
 		.watch.subtype	= blk_status_to_notification(status),
 		.watch.info	= watch_sizeof(n),
 		.error		= -blk_status_to_errno(status),
 		.op		= blk_notify_op(op),
+		.flags		= flags,
 	};
 	struct block_device *part;
 	unsigned long idx;
@@ -152,23 +154,50 @@ static void blk_notify_error(struct gendisk *disk, enum req_op op,
 void __blk_notify_rq_error(struct request *req, blk_status_t status,
 			   unsigned int nr_bytes)
 {
-	sector_t sector = blk_rq_trace_sector(req);
+	struct gendisk *disk = req->q->disk;
 	enum req_op op = req_op(req);
+	unsigned int bytes;
+	struct bio *bio;
+	u32 flags = 0;
 
 	/*
-	 * The data of a flush sequence failed, was reported, and now is why all
-	 * of the request fails.
+	 * If no data of a write fails, the flush before or after it did, or the
+	 * data that was reported before.  See __blk_notify_flush_error().
 	 */
-	if (!nr_bytes && req->bio->bi_status)
+	if (!nr_bytes && op == REQ_OP_WRITE)
 		return;
 
-	/* What fails of a write when no data does is the flush. */
-	if (!nr_bytes && op == REQ_OP_WRITE) {
-		op = REQ_OP_FLUSH;
-		sector = 0;
+	/* The ranges of merged discards can be anywhere, in any order. */
+	if (blk_discard_mergable(req)) {
+		for (bio = req->bio; bio && nr_bytes; bio = bio->bi_next) {
+			bytes = min(bio->bi_iter.bi_size, nr_bytes);
+			nr_bytes -= bytes;
+			blk_notify_error(disk, op, bio->bi_iter.bi_sector,
+					 bytes, status, 0);
+		}
+		return;
 	}
-	blk_notify_error(req->q->disk, op, sector, nr_bytes >> SECTOR_SHIFT,
-			 status);
+
+	/* The device chooses where in the zone it appends. */
+	if (op == REQ_OP_ZONE_APPEND)
+		flags = BLOCK_NOTIFY_RANGE_INEXACT;
+	blk_notify_error(disk, op, blk_rq_trace_sector(req), nr_bytes, status,
+			 flags);
+}
+
+/**
+ * __blk_notify_flush_error - Report the failure of a flush
+ * @disk: The disk.
+ * @status: Why it failed.
+ *
+ * Once for a flush, however many requests wait for it.
+ *
+ * Context: Any that a spinlock_t may be taken and tasks be woken in.
+ */
+void __blk_notify_flush_error(struct gendisk *disk, blk_status_t status)
+{
+	if (!test_bit(GD_DEAD, &disk->state))
+		blk_notify_error(disk, REQ_OP_FLUSH, 0, 0, status, 0);
 }
 
 /**
@@ -184,25 +213,41 @@ void __blk_notify_rq_error(struct request *req, blk_status_t status,
 void __blk_notify_bio_error(struct bio *bio)
 {
 	struct gendisk *disk = bio->bi_bdev->bd_disk;
-	sector_t sector = bio->bi_iter.bi_sector;
 	enum req_op op = bio_op(bio);
 
 	if (!bdev_test_flag(bio->bi_bdev, BD_HAS_SUBMIT_BIO) ||
 	    test_bit(GD_DEAD, &disk->state))
 		return;
 
+	/* It was another one that failed, and was reported. */
+	if (bio_chained_status(bio))
+		return;
+
 	/* Not an error, or not one that matters. */
 	if (bio->bi_opf & REQ_RAHEAD || bio_flagged(bio, BIO_QUIET) ||
 	    (bio->bi_opf & REQ_NOWAIT && bio->bi_status == BLK_STS_AGAIN) ||
+	    (bio->bi_opf & REQ_POLLED && bio->bi_status == BLK_STS_NOTSUPP) ||
 	    bio->bi_status == BLK_STS_DM_REQUEUE)
 		return;
 
+	/* A write of nothing is how to ask for a flush. */
 	if (!bio_sectors(bio) && op == REQ_OP_WRITE &&
 	    bio->bi_opf & REQ_PREFLUSH) {
-		op = REQ_OP_FLUSH;
-		sector = 0;
+		blk_notify_error(disk, REQ_OP_FLUSH, 0, 0, bio->bi_status, 0);
+		return;
 	}
-	blk_notify_error(disk, op, sector, bio_sectors(bio), bio->bi_status);
+	blk_notify_error(disk, op, bio->bi_iter.bi_sector, bio->bi_iter.bi_size,
+			 bio->bi_status, BLOCK_NOTIFY_RANGE_INEXACT);
+}
+
+/* Does a block device have as many watches as the unprivileged may set? */
+static bool blk_watch_full(const struct block_device *bdev)
+{
+	const struct watch_list *wlist;
+
+	guard(rcu)();
+	wlist = bdev ? rcu_dereference(bdev->bd_watchers) : NULL;
+	return wlist && READ_ONCE(wlist->nr_watchers) >= BLK_WATCHES_MAX;
 }
 
 /*
@@ -212,7 +257,9 @@ void __blk_notify_bio_error(struct bio *bio)
 static int blk_watch_add_locked(struct block_device *bdev, struct watch *watch,
 				struct watch_list **new)
 {
-	bool privileged = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
+	/* An LSM may do anything when it is asked, so not under the mutex. */
+	bool privileged = !bdev || (blk_watch_full(bdev) &&
+				    ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN));
 	struct watch_list *wlist = &blk_watch_all;
 
 	guard(mutex)(&blk_watch_mutex);
@@ -229,7 +276,7 @@ static int blk_watch_add_locked(struct block_device *bdev, struct watch *watch,
 		*new = NULL;
 		rcu_assign_pointer(bdev->bd_watchers, wlist);
 	}
-	if (!privileged && wlist->nr_watchers >= BLK_WATCHES_MAX)
+	if (!privileged && READ_ONCE(wlist->nr_watchers) >= BLK_WATCHES_MAX)
 		return -ENOSPC;
 
 	WRITE_ONCE(blk_watched, true);
@@ -352,9 +399,10 @@ static int block_notify_path(const struct path *path,
 	if (ret)
 		return ret;
 
+	/* Whether there is such a device is not for everybody to know. */
 	bdev = blkdev_get_no_open(inode->i_rdev, false);
 	if (!bdev)
-		return -ENXIO;
+		return watch_id < 0 ? -EBADSLT : -ENXIO;
 
 	if (watch_id < 0)
 		ret = blk_watch_remove(bdev, wqueue);

@@ -112,7 +112,7 @@ static int add(struct kunit *test, int nr, const struct cred *cred, unsigned lon
 	init_watch(watch, &f->queues[nr].wqueue);
 	watch->id = OBJECT;
 	watch->info_id = (nr + 1) << WATCH_INFO_ID__SHIFT;
-	watch->limit = limit;
+	watch->max_watches = limit;
 	if (cred)
 		watch->cred = get_cred(cred);
 	ret = add_watch_to_object(watch, &f->list);
@@ -220,18 +220,24 @@ static void test_hand_over(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, add(test, 1, to, 1, &other), 0);
 	other->info_id = tag;
 
-	hand_over_watch(watch, other);
+	/* One is too many. */
+	KUNIT_EXPECT_EQ(test, hand_over_watch(watch, other), -EAGAIN);
+	KUNIT_EXPECT_PTR_EQ(test, watch->cred, from);
+	KUNIT_EXPECT_EQ(test, atomic_read(&from->user->nr_watches), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&to->user->nr_watches), 1);
+
+	other->max_watches = 2;
+	KUNIT_EXPECT_EQ(test, hand_over_watch(watch, other), 0);
 	KUNIT_EXPECT_PTR_EQ(test, watch->cred, to);
-	KUNIT_EXPECT_EQ(test, watch->limit, 1);
+	KUNIT_EXPECT_EQ(test, watch->max_watches, 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&from->user->nr_watches), 0);
-	/* Even if that is one too many. */
 	KUNIT_EXPECT_EQ(test, atomic_read(&to->user->nr_watches), 2);
 	post(f, 1);
 	KUNIT_EXPECT_EQ(test, f->queues[0].records, 1);
 	KUNIT_EXPECT_EQ(test, f->queues[0].last.info & WATCH_INFO_ID, tag);
 
 	/* To the same owner once more: nothing is counted twice. */
-	hand_over_watch(watch, other);
+	KUNIT_EXPECT_EQ(test, hand_over_watch(watch, other), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&to->user->nr_watches), 2);
 
 	watch_queue_clear(&f->queues[0].wqueue);

@@ -36,6 +36,13 @@ static inline void test_queue_post(struct watch_queue *wqueue,
 	q->nr++;
 }
 
+static inline void test_queue_lose(struct watch_queue *wqueue, u32 type)
+{
+	struct test_queue *q = container_of(wqueue, struct test_queue, queue);
+
+	KUNIT_FAIL(q->test, "a record of type %u is lost", type);
+}
+
 /* The memory is the test's. */
 static inline void test_queue_nop(struct watch_queue *wqueue)
 {
@@ -44,6 +51,7 @@ static inline void test_queue_nop(struct watch_queue *wqueue)
 static const struct watch_queue_ops test_queue_ops = {
 	.match		= test_queue_match,
 	.post		= test_queue_post,
+	.lose		= test_queue_lose,
 	.close		= test_queue_nop,
 	.release	= test_queue_nop,
 };

@@ -394,7 +394,8 @@ static void print_block(const struct watch_notification *n)
 	print_name(errors, ARRAY_SIZE(errors), n->subtype);
 	printf(" errno=%u (%s) op=", b->error, strerror(b->error));
 	print_name(ops, ARRAY_SIZE(ops), b->op);
-	printf(" sector=%llu nr_sectors=%u\n", (unsigned long long)b->sector, b->nr_sectors);
+	printf(" sector=%llu nr_sectors=%u%s\n", (unsigned long long)b->sector, b->nr_sectors,
+	       b->flags & BLOCK_NOTIFY_RANGE_INEXACT ? " inexact" : "");
 }
 
 /* The watch of a keyring extends to keys that come and go while it stays. */

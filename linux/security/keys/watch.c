@@ -3,14 +3,19 @@
  * Watches on keys, and their extension to what is linked into a keyring
  *
  * A queue has at most one watch on a key.  There can be several reasons for it:
- * that user space set it, and each link to the key in a keyring whose watch
- * extends to what is linked there.  The watch goes with the last of them.
+ * that user space set it, and that watches which user space set on keyrings
+ * extend to here.  It goes with the last of them.
  *
- * What user space set decides the tag and the owner of the watch.  Otherwise
- * they are those of the keyring's watch that extended to here first, of those
+ * Each watch that user space set to extend does so by itself, as if there were
+ * no other: by the rights of its owner, at the cost of its owner.  It is the root
+ * of a graph of nodes, one for each key that it extends to, and links.  Several
+ * roots of a queue share the watches on the keys, and nothing else.
+ *
+ * What user space set decides the tag and the owner of the watch on that key.
+ * Otherwise they are those of the first root that extended to here, of those
  * that still do.
  *
- * How far down a watch extends is a number of levels: 0 if it does not, 1 for the
+ * How far down a root extends is a number of levels: 0 if it does not, 1 for the
  * children of a keyring, more for those of nested keyrings, one less at each
  * link.  So there is an end to it, whatever the keyrings look like.
  *
@@ -25,6 +30,7 @@
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/watch_queue.h>
@@ -42,28 +48,49 @@
 struct key_watch {
 	struct watch		watch;		/* Must be first */
 	struct key		*key;		/* What it is on, see key_of_watch() */
-	struct rb_root		children;	/* Links to what it extends to */
-	struct list_head	parents;	/* Links by which it extends to here, in order */
+	struct key_watch_node	*top;		/* From which user space has it extend */
+	struct list_head	nodes;		/* Of the roots that are here, in order */
 	struct list_head	todo;		/* While something changed about it */
-	int			own;		/* Levels that user space set, or NOT_SET */
-	int			levels;		/* Levels that it extends to */
-	bool			possessed;	/* The owner possesses the key */
-	bool			renamed;	/* User space gave it another tag and owner */
+	bool			own;		/* User space set it */
 	bool			dead;		/* All that belongs to it is gone */
 };
 
 static_assert(offsetof(struct key_watch, watch) == 0);
 
-#define NOT_SET	-1
+/*
+ * What user space asked for by setting a watch that extends.  It goes with the
+ * last node.
+ */
+struct key_watch_root {
+	struct watch		like;		/* What its watches are to be like */
+	unsigned int		nr_nodes;
+	unsigned int		nr_links;	/* At most as many as the owner's watches */
+	int			levels;		/* From the keyring that it was set on */
+	bool			possessed;	/* The owner possesses that */
+};
 
 /*
- * A reason for a watch: that another one extends to here.
+ * A key that a root extends to, or the keyring that it was set on.
+ */
+struct key_watch_node {
+	struct key_watch_root	*root;
+	struct key_watch	*kw;
+	struct list_head	in_watch;	/* In kw->nodes */
+	struct rb_root		children;	/* Links to what it extends to */
+	struct list_head	parents;	/* Links by which it is extended to */
+	int			levels;		/* That it extends to */
+	bool			possessed;	/* The owner possesses the key */
+	bool			full;		/* Too many extend from here */
+};
+
+/*
+ * A key in a keyring, for a root that extends from the one to the other.
  */
 struct key_watch_link {
 	struct rb_node		node;		/* In parent->children, by serial number */
 	struct list_head	in_child;	/* In child->parents */
-	struct key_watch	*parent;
-	struct key_watch	*child;
+	struct key_watch_node	*parent;
+	struct key_watch_node	*child;
 	struct key		*key;		/* While there is no child yet */
 	struct key_watch_link	*next;		/* Likewise */
 	bool			possessed;	/* The owner possesses the key through it */
@@ -89,9 +116,9 @@ static struct hlist_head *watchers_of(const struct key *key)
 	hlist_for_each_entry_rcu(watch, watchers_of(key), list_node,		\
 				 lockdep_is_held(&key_watch_mutex))
 
-static struct watch_queue *queue_of(const struct key_watch *kw)
+static struct watch_queue *queue_of(const struct watch *watch)
 {
-	return rcu_access_pointer(kw->watch.queue);
+	return rcu_access_pointer(watch->queue);
 }
 
 /*
@@ -110,37 +137,47 @@ static struct key_watch *find_key_watch(const struct key *key,
 	struct watch *watch;
 
 	for_each_key_watch(watch, key) {
-		if (rcu_access_pointer(watch->queue) == wqueue)
+		if (queue_of(watch) == wqueue)
 			return to_key_watch(watch);
 	}
 	return NULL;
 }
 
-static struct key_watch_link *find_link(const struct key_watch *kw, u64 serial)
+static struct key_watch_node *find_node(const struct key_watch *kw,
+					const struct key_watch_root *root)
 {
-	const struct rb_node *node = kw->children.rb_node;
+	struct key_watch_node *node;
+
+	list_for_each_entry(node, &kw->nodes, in_watch) {
+		if (node->root == root)
+			return node;
+	}
+	return NULL;
+}
+
+static u64 serial_of(const struct key_watch_link *link)
+{
+	return link->child->kw->watch.id;
+}
+
+static struct key_watch_link *find_link(const struct key_watch_node *parent, u64 serial)
+{
+	const struct rb_node *node = parent->children.rb_node;
 	struct key_watch_link *link;
 
 	while (node) {
 		link = rb_entry(node, struct key_watch_link, node);
-		if (serial == link->child->watch.id)
+		if (serial == serial_of(link))
 			return link;
-		node = serial < link->child->watch.id ? node->rb_left : node->rb_right;
+		node = serial < serial_of(link) ? node->rb_left : node->rb_right;
 	}
 	return NULL;
 }
 
 static bool link_less(struct rb_node *a, const struct rb_node *b)
 {
-	return rb_entry(a, struct key_watch_link, node)->child->watch.id <
-	       rb_entry(b, struct key_watch_link, node)->child->watch.id;
-}
-
-static void drop_link(struct key_watch_link *link)
-{
-	rb_erase(&link->node, &link->parent->children);
-	list_del(&link->in_child);
-	kfree(link);
+	return serial_of(rb_entry(a, struct key_watch_link, node)) <
+	       serial_of(rb_entry(b, struct key_watch_link, node));
 }
 
 static void look_at(struct key_watch *kw, struct list_head *todo)
@@ -149,25 +186,50 @@ static void look_at(struct key_watch *kw, struct list_head *todo)
 		list_add_tail(&kw->todo, todo);
 }
 
-/* Have the children looked at, after the watch does not extend to them any more. */
-static void drop_children(struct key_watch *kw, struct list_head *todo)
+/* Without @todo the child is not looked at, as its queue is being closed. */
+static void drop_link(struct key_watch_link *link, struct list_head *todo)
 {
-	struct key_watch_link *link;
-	struct rb_node *node;
+	if (todo)
+		look_at(link->child->kw, todo);
+	link->parent->root->nr_links--;
+	rb_erase(&link->node, &link->parent->children);
+	list_del(&link->in_child);
+	kfree(link);
+}
 
-	while ((node = rb_first(&kw->children))) {
-		link = rb_entry(node, struct key_watch_link, node);
-		look_at(link->child, todo);
-		drop_link(link);
+static void drop_children(struct key_watch_node *node, struct list_head *todo)
+{
+	struct rb_node *first;
+
+	while ((first = rb_first(&node->children))) {
+		drop_link(rb_entry(first, struct key_watch_link, node), todo);
+		cond_resched();
 	}
 }
 
-static void look_at_children(struct key_watch *kw, struct list_head *todo)
+static void drop_parents(struct key_watch_node *node)
 {
-	struct rb_node *node;
+	struct key_watch_link *link, *next;
 
-	for (node = rb_first(&kw->children); node; node = rb_next(node))
-		look_at(rb_entry(node, struct key_watch_link, node)->child, todo);
+	list_for_each_entry_safe(link, next, &node->parents, in_child)
+		drop_link(link, NULL);
+}
+
+static void put_root(struct key_watch_root *root)
+{
+	if (--root->nr_nodes)
+		return;
+	put_cred(root->like.cred);
+	kfree(root);
+}
+
+static void free_node(struct key_watch_node *node, struct list_head *todo)
+{
+	drop_children(node, todo);
+	drop_parents(node);
+	list_del(&node->in_watch);
+	put_root(node->root);
+	kfree(node);
 }
 
 /*
@@ -177,8 +239,7 @@ static void look_at_children(struct key_watch *kw, struct list_head *todo)
 static void key_watch_release(struct watch *watch)
 {
 	struct key_watch *kw = to_key_watch(watch);
-	struct key_watch_link *link, *next;
-	struct rb_node *node;
+	struct key_watch_node *node, *next;
 
 	if (READ_ONCE(kw->dead))
 		return;
@@ -187,18 +248,14 @@ static void key_watch_release(struct watch *watch)
 	if (kw->dead)
 		return;
 	kw->dead = true;
-	while ((node = rb_first(&kw->children)))
-		drop_link(rb_entry(node, struct key_watch_link, node));
-	list_for_each_entry_safe(link, next, &kw->parents, in_child)
-		drop_link(link);
+	list_for_each_entry_safe(node, next, &kw->nodes, in_watch)
+		free_node(node, NULL);
 }
 
 /* Remove a watch for which there is no reason left. */
-static void end_key_watch(struct key_watch *kw, struct list_head *todo, bool quiet)
+static void end_key_watch(struct key_watch *kw, bool quiet)
 {
 	struct watch_list *wlist;
-
-	drop_children(kw, todo);
 
 	/* Whoever finds it dead need not wait for us before it is freed. */
 	guard(rcu)();
@@ -207,27 +264,41 @@ static void end_key_watch(struct key_watch *kw, struct list_head *todo, bool qui
 	if (!wlist)
 		return;
 	if (quiet)
-		drop_watch_from_object(wlist, queue_of(kw), kw->watch.id);
+		drop_watch_from_object(wlist, queue_of(&kw->watch), kw->watch.id);
 	else
-		remove_watch_from_object(wlist, queue_of(kw), kw->watch.id, false);
+		remove_watch_from_object(wlist, queue_of(&kw->watch), kw->watch.id, false);
 }
 
 /*
- * Memory that the watch of somebody else needs is not charged to the task that
- * happens to make a link, nor does that wait for it.
+ * Who sets a watch waits for memory, as long as nobody is killed for it and no
+ * filesystem is entered, as that may be waiting for a key.  A link does not wait
+ * for the watch of somebody else; there the charge may exceed the limit, by no
+ * more than what the number of links allows.
  */
-#define GFP_KEY_WATCH	(GFP_NOWAIT | __GFP_ACCOUNT)
+#define GFP_KEY_WATCH_SET	(GFP_NOFS | __GFP_ACCOUNT | __GFP_RETRY_MAYFAIL)
+#define GFP_KEY_WATCH_LINK	(GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN)
 
-/* Get the memory cgroup that a watch is charged to. */
-static struct mem_cgroup *key_watch_memcg(struct key_watch *kw)
+/*
+ * Have allocations charged to the memory cgroup in which a root was set, and not
+ * to that of the task that happens to make a link.
+ */
+static struct mem_cgroup *charge_root(struct key_watch_root *root,
+				      struct mem_cgroup **old)
 {
 	struct mem_cgroup *memcg;
 
 	guard(rcu)();
 	do {
-		memcg = mem_cgroup_from_virt(kw) ?: root_mem_cgroup;
+		memcg = mem_cgroup_from_virt(root) ?: root_mem_cgroup;
 	} while (!mem_cgroup_tryget(memcg));
+	*old = set_active_memcg(memcg);
 	return memcg;
+}
+
+static void charge_self(struct mem_cgroup *memcg, struct mem_cgroup *old)
+{
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
 }
 
 static struct watch_list *new_watch_list(gfp_t gfp)
@@ -250,11 +321,54 @@ static struct key_watch *new_key_watch(struct key *key, struct watch_queue *wque
 	kw->watch.type = WATCH_TYPE_KEY_NOTIFY;
 	kw->watch.id = key->serial;
 	kw->key = key;
-	kw->children = RB_ROOT;
-	INIT_LIST_HEAD(&kw->parents);
+	INIT_LIST_HEAD(&kw->nodes);
 	INIT_LIST_HEAD(&kw->todo);
-	kw->own = NOT_SET;
 	return kw;
+}
+
+static struct key_watch_node *new_node(struct key_watch_root *root, gfp_t gfp)
+{
+	struct key_watch_node *node = kzalloc_obj(*node, gfp);
+
+	if (!node)
+		return NULL;
+	node->root = root;
+	root->nr_nodes++;
+	node->children = RB_ROOT;
+	INIT_LIST_HEAD(&node->in_watch);
+	INIT_LIST_HEAD(&node->parents);
+	return node;
+}
+
+static void add_node(struct key_watch *kw, struct key_watch_node *node)
+{
+	node->kw = kw;
+	list_add_tail(&node->in_watch, &kw->nodes);
+}
+
+/*
+ * Make the root of a watch that user space sets, and its node on the keyring.
+ */
+static struct key_watch_node *new_root(const struct key_watch *kw, int levels,
+				       bool possessed)
+{
+	struct key_watch_root *root = kzalloc_obj(*root, GFP_KERNEL_ACCOUNT);
+	struct key_watch_node *top;
+
+	if (!root)
+		return NULL;
+	top = new_node(root, GFP_KERNEL_ACCOUNT);
+	if (!top) {
+		kfree(root);
+		return NULL;
+	}
+	root->like.queue = kw->watch.queue;
+	root->like.cred = get_cred(kw->watch.cred);
+	root->like.max_watches = kw->watch.max_watches;
+	root->like.info_id = kw->watch.info_id;
+	root->levels = levels;
+	root->possessed = possessed;
+	return top;
 }
 
 /* Publish a watch list, if the key has none. */
@@ -270,42 +384,53 @@ static void set_watch_list(struct key *key, struct watch_list **wlist)
 }
 
 /*
- * May a watch extend to a key that is linked into its keyring?  What counts is
+ * May a root extend from a keyring to a key that is linked there?  What counts is
  * what its owner may do, not who made the link.
  */
-static bool may_extend(const struct key_watch *kw, struct key *key, bool *possessed)
+static bool may_extend(const struct key_watch_node *parent, struct key *key,
+		       bool *possessed)
 {
-	const struct cred *cred = kw->watch.cred;
+	const struct cred *cred = parent->root->like.cred;
+	bool may;
 
-	/* Possession passes down where a search would. */
-	*possessed = kw->possessed &&
-		!key_task_permission(make_key_ref(kw->key, true), cred, KEY_NEED_SEARCH) &&
-		!key_task_permission(make_key_ref(key, true), cred, KEY_NEED_SEARCH);
+	*possessed = false;
+	if (key_validate(key))
+		return false;
+	may = !key_task_permission(make_key_ref(key, false), cred, KEY_NEED_VIEW);
 
-	if (key_validate(key) ||
-	    key_task_permission(make_key_ref(key, *possessed), cred, KEY_NEED_VIEW))
+	/* Possession passes down where a search would.  Ask only if it matters. */
+	if (parent->possessed && (!may || key->type == &key_type_keyring) &&
+	    !key_task_permission(make_key_ref(parent->kw->key, true), cred,
+				 KEY_NEED_SEARCH) &&
+	    !key_task_permission(make_key_ref(key, true), cred, KEY_NEED_SEARCH)) {
+		*possessed = true;
+		may = may || !key_task_permission(make_key_ref(key, true), cred,
+						  KEY_NEED_VIEW);
+	}
+	if (!may)
 		return false;
 	scoped_with_creds(cred)
 		return !security_watch_key(key);
 }
 
-/* Add a watch like the parent's to a key that the queue does not watch yet. */
-static struct key_watch *add_child(const struct key_watch *parent, struct key *key)
+/* Add a watch for a root to a key that the queue does not watch yet. */
+static struct key_watch *add_child(const struct key_watch_root *root, struct key *key,
+				   gfp_t gfp)
 {
 	struct watch_list *wlist = NULL;
 	struct key_watch *kw;
 	int ret = -ENOMEM;
 
 	if (!key->watchers) {
-		wlist = new_watch_list(GFP_KEY_WATCH);
+		wlist = new_watch_list(gfp);
 		if (!wlist)
 			return ERR_PTR(ret);
 	}
-	kw = new_key_watch(key, queue_of(parent), GFP_KEY_WATCH);
+	kw = new_key_watch(key, queue_of(&root->like), gfp);
 	if (kw) {
-		kw->watch.cred = get_cred(parent->watch.cred);
-		kw->watch.max_watches = parent->watch.max_watches;
-		kw->watch.info_id = parent->watch.info_id;
+		kw->watch.cred = get_cred(root->like.cred);
+		kw->watch.max_watches = root->like.max_watches;
+		kw->watch.info_id = root->like.info_id;
 		set_watch_list(key, &wlist);
 		ret = add_watch_to_object(&kw->watch, key->watchers);
 	}
@@ -317,42 +442,64 @@ static struct key_watch *add_child(const struct key_watch *parent, struct key *k
 	return kw;
 }
 
+/* Get the node that a root has for a key. */
+static struct key_watch_node *get_node(struct key_watch_root *root, struct key *key,
+				       gfp_t gfp)
+{
+	struct key_watch *kw = find_key_watch(key, queue_of(&root->like));
+	struct key_watch_node *node = kw ? find_node(kw, root) : NULL;
+
+	if (node)
+		return node;
+	node = new_node(root, gfp);
+	if (!node)
+		return ERR_PTR(-ENOMEM);
+	if (!kw) {
+		kw = add_child(root, key, gfp);
+		if (IS_ERR(kw)) {
+			free_node(node, NULL);
+			return ERR_CAST(kw);
+		}
+	}
+	add_node(kw, node);
+	return node;
+}
+
 /*
- * Extend a watch along a link, if its owner may have that.
+ * Extend a root along a link, which is used up, if its owner may have that.
  */
-static int extend_along(struct key_watch_link *link, struct key *key,
+static int extend_along(struct key_watch_link *link, struct key *key, gfp_t gfp,
 			struct list_head *todo)
 {
-	struct key_watch *parent = link->parent;
-	struct key_watch *child;
+	struct key_watch_root *root = link->parent->root;
+	struct key_watch_node *child;
 
-	if (find_link(parent, key->serial) ||
-	    !may_extend(parent, key, &link->possessed)) {
+	if (find_link(link->parent, key->serial) ||
+	    !may_extend(link->parent, key, &link->possessed)) {
 		kfree(link);
 		return 0;
 	}
 
-	child = find_key_watch(key, queue_of(parent));
-	if (!child) {
-		child = add_child(parent, key);
-		if (IS_ERR(child)) {
-			kfree(link);
-			/* A queue that was closed misses nothing. */
-			return child == ERR_PTR(-ENOENT) ? 0 : PTR_ERR(child);
-		}
-		child->possessed = link->possessed;
+	child = ERR_PTR(-EAGAIN);
+	if (root->nr_links < root->like.max_watches)
+		child = get_node(root, key, gfp);
+	if (IS_ERR(child)) {
+		kfree(link);
+		/* A queue that was closed misses nothing. */
+		return child == ERR_PTR(-ENOENT) ? 0 : PTR_ERR(child);
 	}
 
+	root->nr_links++;
 	link->child = child;
-	rb_add(&link->node, &parent->children, link_less);
+	rb_add(&link->node, &link->parent->children, link_less);
 	list_add_tail(&link->in_child, &child->parents);
-	look_at(child, todo);
+	look_at(child->kw, todo);
 	return 0;
 }
 
-static struct key_watch_link *new_link(struct key_watch *parent)
+static struct key_watch_link *new_link(struct key_watch_node *parent, gfp_t gfp)
 {
-	struct key_watch_link *link = kzalloc_obj(*link, GFP_KEY_WATCH);
+	struct key_watch_link *link = kzalloc_obj(*link, gfp);
 
 	if (link)
 		link->parent = parent;
@@ -361,58 +508,97 @@ static struct key_watch_link *new_link(struct key_watch *parent)
 
 /* What the keys of a keyring are collected in. */
 struct key_collection {
-	struct key_watch	*parent;
-	struct key_watch_link	*links;
+	struct key_watch_node	*parent;
+	struct key_watch_link	*spare;
+	struct key_watch_link	*found;
 };
+
+static struct key_watch_link *take_link(struct key_watch_link **list)
+{
+	struct key_watch_link *link = *list;
+
+	*list = link->next;
+	return link;
+}
+
+static void put_link(struct key_watch_link **list, struct key_watch_link *link)
+{
+	link->next = *list;
+	*list = link;
+}
 
 static int collect_key(const void *object, void *data)
 {
-	struct key_collection *collection = data;
+	struct key_collection *c = data;
 	struct key *key = keyring_ptr_to_key(object);
-	struct key_watch_link *link;
 
-	if (find_link(collection->parent, key->serial))
+	if (find_link(c->parent, key->serial))
 		return 0;
-	link = new_link(collection->parent);
-	if (!link)
-		return -ENOMEM;
-	link->key = key_get(key);
-	link->next = collection->links;
-	collection->links = link;
+	if (!c->spare)
+		return -ENOBUFS;
+	c->spare->key = key_get(key);
+	put_link(&c->found, take_link(&c->spare));
 	return 0;
 }
 
-/* Are there too many watches on a keyring that extend to its children? */
-static bool too_many_extend(const struct key_watch *kw, const struct key *keyring)
+/* Get a reference on each key of a keyring to which there is no link yet. */
+static int collect_keys(struct key_collection *c, struct key *keyring, gfp_t gfp)
 {
+	unsigned long nr = 0, max = READ_ONCE(keyring->keys.nr_leaves_on_tree);
+	struct key_watch_link *link;
+	int ret;
+
+	for (;;) {
+		for (; nr < max; nr++) {
+			link = new_link(c->parent, gfp);
+			if (!link)
+				return -ENOMEM;
+			put_link(&c->spare, link);
+			cond_resched();
+		}
+		scoped_guard(rcu)
+			ret = assoc_array_iterate(&keyring->keys, collect_key, c);
+		if (ret != -ENOBUFS)
+			return ret;
+
+		/* It has grown, so again from the start. */
+		while (c->found) {
+			link = take_link(&c->found);
+			key_put(link->key);
+			put_link(&c->spare, link);
+		}
+		max = nr + 16;
+	}
+}
+
+/* Are there too many watches on a keyring that extend to its children? */
+static bool too_many_extend(const struct key_watch_node *from, const struct key *keyring)
+{
+	struct key_watch_node *node;
 	struct watch *watch;
 	int nr = 0;
 
-	for_each_key_watch(watch, keyring)
-		nr += to_key_watch(watch)->levels > 0;
+	for_each_key_watch(watch, keyring) {
+		list_for_each_entry(node, &to_key_watch(watch)->nodes, in_watch)
+			nr += node->levels > 0;
+	}
 	return nr > KEY_WATCH_CHILDREN_MAX &&
-		security_capable(kw->watch.cred, &init_user_ns, CAP_SYS_RESOURCE,
-				 CAP_OPT_NONE);
+		security_capable(from->root->like.cred, &init_user_ns,
+				 CAP_SYS_RESOURCE, CAP_OPT_NONE);
 }
 
 /*
- * Extend a watch to what is linked into its keyring now.
+ * Extend a root to what is linked into a keyring now, up to the first failure: it
+ * would not be the last.
  */
-static int extend_to_children(struct key_watch *kw, struct list_head *todo)
+static int extend_to_children(struct key_watch_node *node, struct key *keyring,
+			      gfp_t gfp, struct list_head *todo)
 {
-	struct key_collection collection = { .parent = kw };
-	struct key *keyring = key_of_watch(kw);
+	struct key_collection c = { .parent = node };
 	struct mem_cgroup *memcg, *old;
 	struct key_watch_link *link;
 	struct key *key;
-	int ret, err;
-
-	if (!keyring)
-		return 0;
-	if (too_many_extend(kw, keyring)) {
-		kw->levels = 0;
-		return -ENOSPC;
-	}
+	int ret;
 
 	set_bit(KEY_FLAG_WATCH_CHILDREN, &keyring->flags);
 	/*
@@ -422,57 +608,120 @@ static int extend_to_children(struct key_watch *kw, struct list_head *todo)
 	 */
 	smp_mb__after_atomic();
 
-	memcg = key_watch_memcg(kw);
-	old = set_active_memcg(memcg);
-
-	/* The LSMs may sleep when they are asked, so not in here. */
-	scoped_guard(rcu)
-		ret = assoc_array_iterate(&keyring->keys, collect_key, &collection);
-
-	while ((link = collection.links)) {
-		collection.links = link->next;
+	memcg = charge_root(node->root, &old);
+	ret = collect_keys(&c, keyring, gfp);
+	while (c.found) {
+		link = take_link(&c.found);
 		key = link->key;
-		err = extend_along(link, key, todo);
-		ret = ret ?: err;
+		if (!ret && gfpflags_allow_blocking(gfp) && fatal_signal_pending(current))
+			ret = -EINTR;
+		if (ret)
+			kfree(link);
+		else
+			ret = extend_along(link, key, gfp, todo);
 		key_put(key);
 		cond_resched();
 	}
-
-	set_active_memcg(old);
-	mem_cgroup_put(memcg);
+	while (c.spare)
+		kfree(take_link(&c.spare));
+	charge_self(memcg, old);
 	return ret;
 }
 
-/* Have the tag and the owner follow from what a watch is extended from. */
-static bool follow_parent(struct key_watch *kw)
+/*
+ * Have the children looked at.  If the owner came to possess the keyring, or does
+ * not any more, he may have others of them.
+ */
+static void look_at_children(struct key_watch_node *node, bool judge,
+			     struct list_head *todo)
 {
-	bool changed = kw->renamed;
 	struct key_watch_link *link;
-	const struct watch *from;
+	struct rb_node *rb, *next;
+	struct key *key;
 
-	kw->renamed = false;
-	if (kw->own != NOT_SET)
-		return changed;
-
-	link = list_first_entry(&kw->parents, struct key_watch_link, in_child);
-	from = &link->parent->watch;
-	if (kw->watch.cred != from->cred || kw->watch.info_id != from->info_id ||
-	    kw->possessed != link->possessed) {
-		hand_over_watch(&kw->watch, from);
-		kw->possessed = link->possessed;
-		changed = true;
+	for (rb = rb_first(&node->children); rb; rb = next) {
+		next = rb_next(rb);
+		link = rb_entry(rb, struct key_watch_link, node);
+		look_at(link->child->kw, todo);
+		key = judge ? key_of_watch(link->child->kw) : NULL;
+		if (key && !may_extend(node, key, &link->possessed))
+			drop_link(link, todo);
+		cond_resched();
 	}
-	return changed;
 }
 
-static int levels_of(const struct key_watch *kw)
+/* Bring a node in line with the links to it, and what it extends to likewise. */
+static void settle_node(struct key_watch_node *node, struct list_head *todo, int *error)
 {
+	bool is_top = node->kw->top == node, possessed = false, judge;
+	gfp_t gfp = error ? GFP_KEY_WATCH_SET : GFP_KEY_WATCH_LINK;
+	struct key *key = key_of_watch(node->kw);
 	const struct key_watch_link *link;
-	int levels = max(kw->own, 0);
+	int levels = 0, old = node->levels, ret = 0;
 
-	list_for_each_entry(link, &kw->parents, in_child)
+	if (!is_top && list_empty(&node->parents)) {
+		free_node(node, todo);
+		return;
+	}
+
+	if (is_top) {
+		levels = node->root->levels;
+		possessed = node->root->possessed;
+	}
+	list_for_each_entry(link, &node->parents, in_child) {
 		levels = max(levels, link->parent->levels - 1);
-	return levels;
+		possessed = possessed || link->possessed;
+	}
+	if (!key || key->type != &key_type_keyring || node->full)
+		levels = 0;
+
+	judge = possessed != node->possessed;
+	node->possessed = possessed;
+	node->levels = levels;
+	if (!levels) {
+		drop_children(node, todo);
+		return;
+	}
+	if (judge || levels != old)
+		look_at_children(node, judge, todo);
+	if (error && *error)
+		return;
+	if (!old && too_many_extend(node, key)) {
+		node->levels = 0;
+		node->full = true;
+		ret = -ENOSPC;
+	} else if (!old || judge) {
+		ret = extend_to_children(node, key, gfp, todo);
+	}
+	if (!ret)
+		return;
+	/* A nested keyring that is full is not what the caller asked about. */
+	if (error && (is_top || ret != -ENOSPC))
+		*error = ret;
+	else
+		watch_queue_lose(queue_of(&node->root->like), WATCH_TYPE_KEY_NOTIFY);
+}
+
+/*
+ * Have a watch be as one of the reasons for it says, or end it if there is none.
+ * Who cannot have it, for having too many, misses it.
+ */
+static void settle_watch(struct key_watch *kw, struct list_head *todo, bool quiet)
+{
+	struct key_watch_node *node;
+
+	while (!kw->own) {
+		node = list_first_entry_or_null(&kw->nodes, struct key_watch_node,
+						in_watch);
+		if (!node) {
+			end_key_watch(kw, quiet);
+			return;
+		}
+		if (!hand_over_watch(&kw->watch, &node->root->like))
+			return;
+		watch_queue_lose(queue_of(&kw->watch), WATCH_TYPE_KEY_NOTIFY);
+		free_node(node, todo);
+	}
 }
 
 /*
@@ -482,38 +731,35 @@ static int levels_of(const struct key_watch *kw)
  */
 static void settle(struct list_head *todo, int *error)
 {
+	struct key_watch_node *node, *next;
 	struct key_watch *kw;
-	bool changed;
-	int old, err;
 
 	lockdep_assert_held(&key_watch_mutex);
 
 	while ((kw = list_first_entry_or_null(todo, struct key_watch, todo))) {
 		list_del_init(&kw->todo);
-
-		if (kw->own == NOT_SET && list_empty(&kw->parents)) {
-			end_key_watch(kw, todo, error);
-			continue;
-		}
-
-		changed = follow_parent(kw);
-		old = kw->levels;
-		kw->levels = 0;
-		if (key_of_watch(kw) && kw->key->type == &key_type_keyring)
-			kw->levels = levels_of(kw);
-
-		if (!kw->levels) {
-			drop_children(kw, todo);
-		} else if (!old) {
-			err = extend_to_children(kw, todo);
-			if (err && error)
-				*error = *error ?: err;
-			else if (err)
-				watch_queue_lose(queue_of(kw), WATCH_TYPE_KEY_NOTIFY);
-		} else if (changed || kw->levels != old) {
-			look_at_children(kw, todo);
-		}
+		list_for_each_entry_safe(node, next, &kw->nodes, in_watch)
+			settle_node(node, todo, error);
+		settle_watch(kw, todo, error);
+		cond_resched();
 	}
+}
+
+/* Extend a root from a keyring to one key. */
+static void extend_to_child(struct key_watch_node *node, struct key *key,
+			    struct list_head *todo)
+{
+	struct mem_cgroup *memcg, *old;
+	struct key_watch_link *link;
+	int ret = -ENOMEM;
+
+	memcg = charge_root(node->root, &old);
+	link = new_link(node, GFP_KEY_WATCH_LINK);
+	if (link)
+		ret = extend_along(link, key, GFP_KEY_WATCH_LINK, todo);
+	charge_self(memcg, old);
+	if (ret)
+		watch_queue_lose(queue_of(&node->root->like), WATCH_TYPE_KEY_NOTIFY);
 }
 
 /**
@@ -528,29 +774,25 @@ static void settle(struct list_head *todo, int *error)
  */
 void __key_watch_link(struct key *keyring, struct key *key)
 {
-	struct mem_cgroup *memcg, *old;
-	struct key_watch_link *link;
-	struct key_watch *kw;
+	struct key_watch_node *node;
+	bool extends = false;
 	struct watch *watch;
 	LIST_HEAD(todo);
-	int ret;
 
 	guard(mutex)(&key_watch_mutex);
 
 	for_each_key_watch(watch, keyring) {
-		kw = to_key_watch(watch);
-		if (kw->dead || !kw->levels)
-			continue;
-
-		memcg = key_watch_memcg(kw);
-		old = set_active_memcg(memcg);
-		link = new_link(kw);
-		ret = link ? extend_along(link, key, &todo) : -ENOMEM;
-		set_active_memcg(old);
-		mem_cgroup_put(memcg);
-		if (ret)
-			watch_queue_lose(queue_of(kw), WATCH_TYPE_KEY_NOTIFY);
+		list_for_each_entry(node, &to_key_watch(watch)->nodes, in_watch) {
+			if (!node->levels)
+				continue;
+			extends = true;
+			extend_to_child(node, key, &todo);
+			cond_resched();
+		}
 	}
+	/* It is set again, under the mutex, by whoever extends from here. */
+	if (!extends)
+		clear_bit(KEY_FLAG_WATCH_CHILDREN, &keyring->flags);
 	settle(&todo, NULL);
 }
 
@@ -564,19 +806,39 @@ void __key_watch_link(struct key *keyring, struct key *key)
 void __key_watch_unlink(struct key *keyring, key_serial_t serial)
 {
 	struct key_watch_link *link;
+	struct key_watch_node *node;
 	struct watch *watch;
 	LIST_HEAD(todo);
 
 	guard(mutex)(&key_watch_mutex);
 
 	for_each_key_watch(watch, keyring) {
-		link = find_link(to_key_watch(watch), serial);
-		if (link) {
-			look_at(link->child, &todo);
-			drop_link(link);
+		list_for_each_entry(node, &to_key_watch(watch)->nodes, in_watch) {
+			link = find_link(node, serial);
+			if (link)
+				drop_link(link, &todo);
 		}
+		cond_resched();
 	}
 	settle(&todo, NULL);
+}
+
+/* Do not extend a root to what is not linked any more. */
+static void sync_children(struct key_watch_node *node, struct key *keyring,
+			  struct list_head *todo)
+{
+	struct key_watch_link *link;
+	struct rb_node *rb, *next;
+	const struct key *key;
+
+	for (rb = rb_first(&node->children); rb; rb = next) {
+		next = rb_next(rb);
+		link = rb_entry(rb, struct key_watch_link, node);
+		key = key_of_watch(link->child->kw);
+		if (key && !keyring_has_link(keyring, key))
+			drop_link(link, todo);
+		cond_resched();
+	}
 }
 
 /**
@@ -587,26 +849,25 @@ void __key_watch_unlink(struct key *keyring, key_serial_t serial)
  */
 void __key_watch_sync(struct key *keyring)
 {
-	struct rb_node *node, *next;
-	struct key_watch_link *link;
-	const struct key *key;
+	struct key_watch_node *node;
 	struct watch *watch;
 	LIST_HEAD(todo);
 
 	guard(mutex)(&key_watch_mutex);
 
 	for_each_key_watch(watch, keyring) {
-		for (node = rb_first(&to_key_watch(watch)->children); node; node = next) {
-			next = rb_next(node);
-			link = rb_entry(node, struct key_watch_link, node);
-			key = key_of_watch(link->child);
-			if (key && !keyring_has_link(keyring, key)) {
-				look_at(link->child, &todo);
-				drop_link(link);
-			}
-		}
+		list_for_each_entry(node, &to_key_watch(watch)->nodes, in_watch)
+			sync_children(node, keyring, &todo);
 	}
 	settle(&todo, NULL);
+}
+
+/* User space does not want a watch any more. */
+static void unset(struct key_watch *kw, struct list_head *todo)
+{
+	kw->own = false;
+	kw->top = NULL;
+	look_at(kw, todo);
 }
 
 /**
@@ -617,7 +878,7 @@ void __key_watch_sync(struct key *keyring)
  */
 void key_watch_destroy(struct key *key)
 {
-	struct key_watch_link *link, *next;
+	struct key_watch_node *node;
 	struct key_watch *kw;
 	struct watch *watch;
 	LIST_HEAD(todo);
@@ -630,10 +891,9 @@ void key_watch_destroy(struct key *key)
 			kw = to_key_watch(watch);
 			if (kw->dead)
 				continue;
-			kw->own = NOT_SET;
-			list_for_each_entry_safe(link, next, &kw->parents, in_child)
-				drop_link(link);
-			look_at(kw, &todo);
+			list_for_each_entry(node, &kw->nodes, in_watch)
+				drop_parents(node);
+			unset(kw, &todo);
 		}
 		settle(&todo, NULL);
 	}
@@ -643,36 +903,41 @@ void key_watch_destroy(struct key *key)
 }
 
 /*
- * Set a watch, or make one that is there already user space's own.  A watch that
- * is used is taken from the caller.
+ * Set a watch, or make one that is there already user space's own.  What is used
+ * is taken from the caller.
  */
-static int set_key_watch(struct key_watch **new, struct key *key, int levels)
+static int set_key_watch(struct key_watch **new, struct key_watch_node **top,
+			 struct key *key)
 {
 	struct key_watch *kw;
 	LIST_HEAD(todo);
 	int ret = 0;
 
-	kw = find_key_watch(key, queue_of(*new));
-	if (kw && kw->own != NOT_SET)
+	kw = find_key_watch(key, queue_of(&(*new)->watch));
+	if (kw && kw->own)
 		return -EBUSY;
 	if (!kw) {
 		ret = add_watch_to_object(&(*new)->watch, key->watchers);
 		if (ret)
 			return ret;
 		kw = *new;
+		kw->own = true;
 		*new = NULL;
-	} else {
-		hand_over_watch(&kw->watch, &(*new)->watch);
-		kw->possessed = (*new)->possessed;
-		kw->renamed = true;
 	}
 
-	kw->own = levels;
-	look_at(kw, &todo);
-	settle(&todo, &ret);
-	if (ret) {
-		kw->own = NOT_SET;
+	if (*top) {
+		add_node(kw, *top);
+		kw->top = *top;
+		*top = NULL;
 		look_at(kw, &todo);
+		settle(&todo, &ret);
+	}
+	if (!ret && !kw->own) {
+		ret = hand_over_watch(&kw->watch, &(*new)->watch);
+		kw->own = !ret;
+	}
+	if (ret) {
+		unset(kw, &todo);
 		settle(&todo, &ret);
 	}
 	return ret;
@@ -682,6 +947,7 @@ static int add_key_watch(key_ref_t key_ref, struct watch_queue *wqueue,
 			 int watch_id, int levels)
 {
 	struct key *key = key_ref_to_ptr(key_ref);
+	struct key_watch_node *top = NULL;
 	struct watch_list *wlist;
 	struct key_watch *kw;
 	int ret;
@@ -699,12 +965,19 @@ static int add_key_watch(key_ref_t key_ref, struct watch_queue *wqueue,
 		goto out;
 
 	kw->watch.info_id = (u32)watch_id << WATCH_INFO_ID__SHIFT;
-	kw->possessed = is_key_possessed(key_ref);
+	if (levels) {
+		top = new_root(kw, levels, is_key_possessed(key_ref));
+		if (!top)
+			goto out_cred;
+	}
 
 	scoped_guard(mutex, &key_watch_mutex) {
 		set_watch_list(key, &wlist);
-		ret = set_key_watch(&kw, key, levels);
+		ret = set_key_watch(&kw, &top, key);
 	}
+	if (top)
+		free_node(top, NULL);
+out_cred:
 	if (kw && kw->watch.cred)
 		put_cred(kw->watch.cred);
 out:
@@ -722,10 +995,9 @@ static int remove_key_watch(const struct key *key, struct watch_queue *wqueue)
 	guard(mutex)(&key_watch_mutex);
 
 	kw = find_key_watch(key, wqueue);
-	if (!kw || kw->own == NOT_SET)
+	if (!kw || !kw->own)
 		return -EBADSLT;
-	kw->own = NOT_SET;
-	look_at(kw, &todo);
+	unset(kw, &todo);
 	settle(&todo, NULL);
 	return 0;
 }

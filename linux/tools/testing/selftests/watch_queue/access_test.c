@@ -12,12 +12,14 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <linux/capability.h>
 #include <linux/quota.h>
 #include <linux/sched.h>
 
+#include "disk.h"
 #include "kselftest_harness.h"
 #include "mounts.h"
 
@@ -151,6 +153,10 @@ enum object {
 	ROOT_OF_SB,
 	BIND,			/* A mount that does not show the root of its filesystem */
 	PIPE,			/* A filesystem that is mounted nowhere */
+	NODE,			/* Of a disk, which root may read */
+	NODE_FOR_ALL,
+	NODE_NODEV,		/* Where device nodes do not work */
+	NODE_OF_NOTHING,
 	NR_OBJECTS,
 };
 
@@ -165,6 +171,8 @@ enum action {
 	WATCH_SB,
 	WATCH_SB_SUBMOUNTS,
 	WATCH_SB_ALL,
+	WATCH_BLOCK,
+	WATCH_BLOCK_ALL,
 };
 
 struct row {
@@ -192,6 +200,10 @@ static int watch(const struct world *w, const struct row *row, int fd, int tag)
 		return sb_notify(what, path, at_flags | SB_NOTIFY_SUBMOUNTS, fd, tag);
 	case WATCH_SB_ALL:
 		return sb_notify(AT_FDCWD, NULL, SB_NOTIFY_ALL, fd, tag);
+	case WATCH_BLOCK:
+		return block_notify(what, path, at_flags, fd, tag);
+	case WATCH_BLOCK_ALL:
+		return block_notify(AT_FDCWD, NULL, BLOCK_NOTIFY_ALL, fd, tag);
 	}
 	return -EPROTO;
 }
@@ -200,6 +212,8 @@ static const struct row table[] = {
 #define A	(-EACCES)
 #define P	(-EPERM)
 #define I	(-EINVAL)
+#define B	(-ENOTBLK)
+#define X	(-ENXIO)
 	/*					root nocap user userns cont chr chr-user */
 	{ "own session", WATCH_KEY, SESSION,		{ 0, 0, 0, 0, 0, 0, 0 } },
 	{ "key for all", WATCH_KEY, KEY_FOR_ALL,	{ 0, 0, 0, 0, 0, 0, 0 } },
@@ -220,9 +234,18 @@ static const struct row table[] = {
 							{ 0, P, P, P, P, 0, P } },
 	{ "superblock of pipes", WATCH_SB, PIPE,	{ I, I, I, I, I, I, I } },
 	{ "all superblocks", WATCH_SB_ALL, HERE,	{ 0, P, P, P, P, 0, P } },
+	{ "disk", WATCH_BLOCK, NODE,			{ 0, 0, A, A, A, 0, A } },
+	{ "disk for all", WATCH_BLOCK, NODE_FOR_ALL,	{ 0, 0, 0, 0, 0, 0, 0 } },
+	{ "disk on a nodev mount", WATCH_BLOCK, NODE_NODEV,
+							{ A, A, A, A, A, A, A } },
+	{ "no disk", WATCH_BLOCK, NODE_OF_NOTHING,	{ X, X, X, X, X, X, X } },
+	{ "directory as a disk", WATCH_BLOCK, DIR,	{ B, B, B, B, B, B, B } },
+	{ "all disks", WATCH_BLOCK_ALL, HERE,		{ 0, P, P, P, P, 0, P } },
 #undef A
 #undef P
 #undef I
+#undef B
+#undef X
 };
 
 static int open_dir(const char *path)
@@ -268,6 +291,41 @@ static int prepare_dir(void)
 	if (!ret)
 		ret = sys_mount("mnt/dir", "bind", NULL, MS_BIND, NULL);
 	return ret;
+}
+
+static int make_node(const char *path, mode_t mode, dev_t dev)
+{
+	if (mknod(path, S_IFBLK | mode, dev) || chmod(path, mode))
+		return -errno;
+	return sys_open(path, O_PATH | O_CLOEXEC);
+}
+
+/* Nodes of a disk whose block 1 cannot be read. */
+static int prepare_disk(struct disk *disk, int *objects)
+{
+	struct stat st;
+	int ret;
+
+	ret = disk_add(disk, 1);
+	if (!ret)
+		ret = disk_fail(disk, 1, true);
+	if (!ret && (stat(DISK_NODE, &st) || mkdir("nodev", 0755)))
+		ret = -errno;
+	if (!ret)
+		ret = sys_mount("none", "nodev", "tmpfs", MS_NODEV, NULL);
+	if (ret)
+		return ret;
+
+	objects[NODE] = make_node("node", 0600, st.st_rdev);
+	objects[NODE_FOR_ALL] = make_node("node_for_all", 0644, st.st_rdev);
+	objects[NODE_NODEV] = make_node("nodev/node", 0644, st.st_rdev);
+	objects[NODE_OF_NOTHING] = make_node("no_node", 0644, makedev(4095, 1));
+	return 0;
+}
+
+static bool can_watch_blocks(void)
+{
+	return block_notify(-1, "", 0, -1, 0) != -ENOSYS;
 }
 
 /*
@@ -392,6 +450,7 @@ static const char *cannot_test(void)
 FIXTURE(access)
 {
 	struct world *world;
+	struct disk disk;
 	struct child child;
 };
 
@@ -410,7 +469,7 @@ FIXTURE_VARIANT_ADD(access, chroot_user) { .place = CHROOT_USER };
 
 FIXTURE_SETUP(access)
 {
-	int *objects, pipe[2], i;
+	int *objects, pipe[2], i, nr = NODE;
 
 	if (cannot_test())
 		SKIP(return, "%s", cannot_test());
@@ -435,7 +494,11 @@ FIXTURE_SETUP(access)
 	objects[ROOT_OF_SB] = open_dir("mnt");
 	objects[BIND] = open_dir("bind");
 	objects[PIPE] = pipe[0];
-	for (i = KEY_FOR_ALL; i < NR_OBJECTS; i++)
+	if (can_watch_blocks()) {
+		ASSERT_EQ(0, prepare_disk(&self->disk, objects));
+		nr = NR_OBJECTS;
+	}
+	for (i = KEY_FOR_ALL; i < nr; i++)
 		ASSERT_LT(0, objects[i])
 			TH_LOG("object %d", i);
 }
@@ -443,6 +506,7 @@ FIXTURE_SETUP(access)
 FIXTURE_TEARDOWN(access)
 {
 	end_child(&self->child);
+	disk_put(&self->disk);
 }
 
 struct visit {
@@ -451,18 +515,28 @@ struct visit {
 	int fd;
 };
 
+/* The rows of the table; those of block devices are the last. */
+static const struct row *table_end(void)
+{
+	const struct row *row = table + ARRAY_SIZE(table);
+
+	while (!can_watch_blocks() && row[-1].action >= WATCH_BLOCK)
+		row--;
+	return row;
+}
+
 /* Try all that is in the table, and at once undo what was allowed. */
 static int visit_fn(void *arg)
 {
+	const struct row *row, *end = table_end();
 	const struct visit *v = arg;
-	const struct row *row;
 	int ret, *result;
 
 	ret = enter(v->place);
 	if (ret)
 		return ret;
 	result = v->world->results;
-	for (row = table; row < table + ARRAY_SIZE(table); row++) {
+	for (row = table; row < end; row++) {
 		*result++ = watch(v->world, row, v->fd, row - table);
 		*result++ = watch(v->world, row, v->fd, -1);
 	}
@@ -472,8 +546,8 @@ static int visit_fn(void *arg)
 static void expect_table(struct __test_metadata *_metadata, struct world *w,
 			 enum place place, enum queue_kind kind)
 {
+	const struct row *row, *end = table_end();
 	const int *result = w->results;
-	const struct row *row;
 	struct child visitor;
 	union record rec;
 	struct queue q;
@@ -490,7 +564,7 @@ static void expect_table(struct __test_metadata *_metadata, struct world *w,
 	ASSERT_EQ(0, ret)
 		TH_LOG("to enter the place: %d", ret);
 
-	for (row = table; row < table + ARRAY_SIZE(table); row++) {
+	for (row = table; row < end; row++) {
 		expected = row->expected[place];
 		EXPECT_EQ(expected, result[0])
 			TH_LOG("%s: %s", place_names[place], row->name);
@@ -513,6 +587,8 @@ static void expect_table(struct __test_metadata *_metadata, struct world *w,
 	ASSERT_EQ(0, cause_events("mnt"));
 	ASSERT_EQ(0, update_key(w->objects[KEY_FOR_ALL]));
 	ASSERT_EQ(0, touch_sb("."));
+	if (can_watch_blocks())
+		ASSERT_EQ(-EIO, disk_read(1));
 	expect_nothing(_metadata, &q);
 	end_child(&visitor);
 	queue_close(&q);

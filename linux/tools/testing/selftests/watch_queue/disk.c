@@ -363,29 +363,23 @@ int disk_make_exfat(void)
 	return write_image();
 }
 
-static int set_attr(const struct disk *disk, const char *attr, const char *value)
+int disk_set(const struct disk *disk, const char *attr, const char *value)
 {
 	char path[96];
-	int fd, ret = 0;
 
 	snprintf(path, sizeof(path), DISK_CONFIG "/nullb/%s/%s", disk->name, attr);
-	fd = sys_open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	if (write(fd, value, strlen(value)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
+	return write_string(path, value);
 }
 
-static int make_node(const struct disk *disk)
+/* Make a device node for what sysfs knows as /sys/class/block/@name. */
+int make_node(const char *name, const char *node)
 {
 	unsigned int major, minor;
-	char path[64];
+	char path[96];
 	int ret;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/sys/block/%s/dev", disk->name);
+	snprintf(path, sizeof(path), "/sys/class/block/%s/dev", name);
 	f = fopen(path, "re");
 	if (!f)
 		return -errno;
@@ -393,8 +387,37 @@ static int make_node(const struct disk *disk)
 	fclose(f);
 	if (ret != 2)
 		return -EPROTO;
-	ret = mknod(DISK_NODE, S_IFBLK | 0600, makedev(major, minor));
+	ret = mknod(node, S_IFBLK | 0600, makedev(major, minor));
 	return ret < 0 ? -errno : 0;
+}
+
+/* A disk that is not there yet: -ENOENT or -ENODEV if null_blk is absent. */
+int disk_new(struct disk *disk)
+{
+	static unsigned int nr;
+	char path[64];
+
+	if (mkdir(DISK_CONFIG, 0700) == 0) {
+		if (syscall(__NR_mount, "none", DISK_CONFIG, "configfs", 0, NULL) < 0)
+			return -errno;
+	} else if (errno != EEXIST) {
+		return -errno;
+	}
+
+	snprintf(disk->name, sizeof(disk->name), "watch_queue%d-%u", getpid(), nr++);
+	snprintf(path, sizeof(path), DISK_CONFIG "/nullb/%s", disk->name);
+	if (mkdir(path, 0700) < 0)
+		return -errno;
+	disk->live = true;
+	return 0;
+}
+
+/* Put it in. */
+int disk_insert(const struct disk *disk, const char *node)
+{
+	int ret = disk_set(disk, "power", "1");
+
+	return ret ?: make_node(disk->name, node);
 }
 
 /*
@@ -403,27 +426,16 @@ static int make_node(const struct disk *disk)
  */
 int disk_add(struct disk *disk, unsigned int mib)
 {
-	char path[64], size[16];
+	char size[16];
 	int ret;
 
-	if (mkdir(DISK_CONFIG, 0700) < 0)
-		return -errno;
-	if (syscall(__NR_mount, "none", DISK_CONFIG, "configfs", 0, NULL) < 0)
-		return -errno;
-
-	snprintf(disk->name, sizeof(disk->name), "watch_queue%d", getpid());
-	snprintf(path, sizeof(path), DISK_CONFIG "/nullb/%s", disk->name);
-	if (mkdir(path, 0700) < 0)
-		return -errno;
-	disk->live = true;
-
 	snprintf(size, sizeof(size), "%u", mib);
-	ret = set_attr(disk, "size", size);
+	ret = disk_new(disk);
 	if (!ret)
-		ret = set_attr(disk, "memory_backed", "1");
+		ret = disk_set(disk, "size", size);
 	if (!ret)
-		ret = set_attr(disk, "power", "1");
-	return ret ?: make_node(disk);
+		ret = disk_set(disk, "memory_backed", "1");
+	return ret ?: disk_insert(disk, DISK_NODE);
 }
 
 /* Let a block fail from now on, or no longer. */
@@ -433,13 +445,28 @@ int disk_fail(const struct disk *disk, unsigned int block, bool fail)
 
 	snprintf(range, sizeof(range), "%c%u-%u", fail ? '+' : '-', block * 2,
 		 block * 2 + 1);
-	return set_attr(disk, "badblocks", range);
+	return disk_set(disk, "badblocks", range);
+}
+
+/* Read a block. */
+int disk_read(unsigned int block)
+{
+	char buf[BLOCK_SIZE];
+	int fd, ret = 0;
+
+	fd = sys_open(DISK_NODE, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	if (pread(fd, buf, sizeof(buf), block * BLOCK_SIZE) != sizeof(buf))
+		ret = errno ? -errno : -EPROTO;
+	close(fd);
+	return ret;
 }
 
 /* Pull it out. */
 int disk_remove(struct disk *disk)
 {
-	return set_attr(disk, "power", "0");
+	return disk_set(disk, "power", "0");
 }
 
 void disk_put(struct disk *disk)

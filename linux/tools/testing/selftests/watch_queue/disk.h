@@ -32,12 +32,17 @@ struct disk {
 };
 
 /* The current directory must be one where device nodes work. */
+int make_node(const char *name, const char *node);
+int disk_new(struct disk *disk);
+int disk_set(const struct disk *disk, const char *attr, const char *value);
+int disk_insert(const struct disk *disk, const char *node);
 int disk_add(struct disk *disk, unsigned int mib);
 int disk_make_fs(bool quota);
 /* With a file "bad", of which nothing but the first cluster is to be found. */
 int disk_make_fat(void);
 int disk_make_exfat(void);
 int disk_fail(const struct disk *disk, unsigned int block, bool fail);
+int disk_read(unsigned int block);
 int disk_remove(struct disk *disk);
 void disk_put(struct disk *disk);
 

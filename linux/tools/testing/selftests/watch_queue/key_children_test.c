@@ -18,6 +18,10 @@
 #define CHILDREN	KEYCTL_WATCH_CHILDREN
 #define NESTED		KEYCTL_WATCH_NESTED
 
+#define POS_SEARCH	0x08000000
+#define USR_VIEW	0x00010000
+#define OTH_ALL		0x0000003f
+
 /*
  * What the tests begin with, where "keep" is not watched:
  *
@@ -562,15 +566,18 @@ TEST_F(children, own_watch)
 	expect_removal(_metadata, q, OWN_TAG, k->child);
 	expect_unwatched(_metadata, q, k->child);
 
-	/* A keyring's own watch has its tag for what is below as well. */
+	/* A plain watch on a keyring is nothing to what another one extends to there. */
 	ASSERT_EQ(0, watch_keyring(k->top, q->fd, -1, 0));
 	expect_removal(_metadata, q, TAG, k->top);
 	expect_removal(_metadata, q, TAG, k->inner);
 	ASSERT_EQ(0, watch_keyring(k->top, q->fd, TAG, NESTED));
 	expect_update(_metadata, q, TAG, k->leaf);
 	ASSERT_EQ(0, watch_keyring(k->inner, q->fd, OWN_TAG, 0));
-	expect_update(_metadata, q, OWN_TAG, k->leaf);
+	expect_update(_metadata, q, TAG, k->leaf);
+	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, k->inner, POS_ALL | USR_ALL, 0, 0));
+	expect_event(_metadata, q, NOTIFY_KEY_SETATTR, OWN_TAG, k->inner, 0);
 	ASSERT_EQ(0, watch_keyring(k->inner, q->fd, -1, 0));
+	expect_nothing(_metadata, q);
 	expect_update(_metadata, q, TAG, k->leaf);
 }
 
@@ -626,13 +633,13 @@ TEST_F(children, two_depths)
 	ASSERT_EQ(0, watch_keyring(k->top, q->fd, TAG, CHILDREN));
 	expect_unwatched(_metadata, q, k->leaf);
 	ASSERT_EQ(0, watch_keyring(outer, q->fd, OTHER_TAG, NESTED));
-	/* Found below "top", whose tag that is. */
-	expect_update(_metadata, q, TAG, k->leaf);
+	/* Only the other one extends to the leaf; to the child it came second. */
+	expect_update(_metadata, q, OTHER_TAG, k->leaf);
 	expect_update(_metadata, q, TAG, k->child);
 
 	ASSERT_EQ(0, watch_keyring(outer, q->fd, -1, 0));
 	expect_removal(_metadata, q, OTHER_TAG, outer);
-	expect_removal(_metadata, q, TAG, k->leaf);
+	expect_removal(_metadata, q, OTHER_TAG, k->leaf);
 	expect_unwatched(_metadata, q, k->leaf);
 	expect_update(_metadata, q, TAG, k->child);
 
@@ -829,6 +836,169 @@ TEST_F(children, linked_by_another)
 	expect_event(_metadata, q, NOTIFY_KEY_LINKED, TAG, k->top, hidden);
 	expect_event(_metadata, q, NOTIFY_KEY_UPDATED, TAG, shown, 0);
 	expect_nothing(_metadata, q);
+}
+
+/*
+ * Have another user, who shares the queue but possesses nothing, do something: one
+ * that nobody else was.
+ */
+static int as_another(int (*run)(const struct keys *k, struct queue *q),
+		      const struct keys *k, struct queue *q)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		unsigned int id = 100000 + getpid();
+
+		if (syscall(__NR_setresgid, id, id, id) ||
+		    syscall(__NR_setresuid, id, id, id) ||
+		    join_new_session() < 0)
+			_exit(100);
+		_exit(-run(k, q));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status);
+}
+
+/* Keys that are root's, and keyrings that all may view. */
+static int show_rings(const struct keys *k)
+{
+	unsigned int all = POS_ALL | USR_ALL | OTH_ALL;
+
+	return sys_keyctl(KEYCTL_SETPERM, k->top, all, 0, 0) ?:
+		sys_keyctl(KEYCTL_SETPERM, k->keep, all, 0, 0) ?:
+		sys_keyctl(KEYCTL_SETPERM, k->inner, all, 0, 0);
+}
+
+static int do_watch_nested(const struct keys *k, struct queue *q)
+{
+	return watch_keyring(k->top, q->fd, OTHER_TAG, NESTED);
+}
+
+static int do_watch_plain(const struct keys *k, struct queue *q)
+{
+	return watch_key(k->inner, q->fd, OTHER_TAG);
+}
+
+/* A plain watch lends nothing to what another user's watch extends to. */
+TEST_F(children, plain_watch_of_another)
+{
+	const struct keys *k = &self->keys;
+	struct queue *q = &self->queue;
+	int32_t shown;
+
+	if (geteuid() != 0)
+		SKIP(return, "cannot become another user");
+	ASSERT_EQ(0, show_rings(k));
+	shown = add_user_key("watch_queue:shown", k->inner);
+	ASSERT_LT(0, shown);
+	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, shown, POS_ALL | USR_ALL | OTH_ALL, 0, 0));
+
+	ASSERT_EQ(0, watch_key(k->inner, q->fd, OWN_TAG));
+	ASSERT_EQ(0, as_another(do_watch_nested, k, q));
+	expect_unwatched(_metadata, q, k->leaf);
+	expect_unwatched(_metadata, q, k->child);
+	expect_update(_metadata, q, OTHER_TAG, shown);
+}
+
+/* Nor does it take anything away. */
+TEST_F(children, plain_watch_by_another)
+{
+	const struct keys *k = &self->keys;
+	struct queue *q = &self->queue;
+	int32_t added;
+
+	if (geteuid() != 0)
+		SKIP(return, "cannot become another user");
+	ASSERT_EQ(0, show_rings(k));
+	ASSERT_EQ(0, watch_keyring(k->top, q->fd, TAG, NESTED));
+	ASSERT_EQ(0, as_another(do_watch_plain, k, q));
+	added = add_user_key("watch_queue:added", k->inner);
+	ASSERT_LT(0, added);
+	expect_event(_metadata, q, NOTIFY_KEY_LINKED, OTHER_TAG, k->inner, added);
+	expect_event(_metadata, q, NOTIFY_KEY_SETATTR, TAG, added, 0);
+	expect_update(_metadata, q, TAG, added);
+	expect_update(_metadata, q, TAG, k->leaf);
+}
+
+/* When a watch goes, another user's does not keep what only its owner may view. */
+TEST_F(children, hand_over_to_another)
+{
+	const struct keys *k = &self->keys;
+	const struct expected gone[8] = { REMOVED(CHILD), REMOVED(LEAF) };
+	struct queue *q = &self->queue;
+	int i;
+
+	if (geteuid() != 0)
+		SKIP(return, "cannot become another user");
+	ASSERT_EQ(0, show_rings(k));
+	ASSERT_EQ(0, watch_keyring(k->keep, q->fd, TAG, NESTED));
+	ASSERT_EQ(0, as_another(do_watch_nested, k, q));
+	expect_update(_metadata, q, TAG, k->leaf);
+
+	ASSERT_EQ(0, watch_keyring(k->keep, q->fd, -1, 0));
+	expect_removal(_metadata, q, TAG, k->keep);
+	expect_records(_metadata, q, k, gone);
+	for (i = 0; i < 2; i++) {
+		expect_unwatched(_metadata, q, k->leaf);
+		expect_unwatched(_metadata, q, k->child);
+		/* What is linked from now on is judged likewise. */
+		ASSERT_EQ(0, unlink_key(k->leaf, k->inner));
+		expect_event(_metadata, q, NOTIFY_KEY_UNLINKED, OTHER_TAG, k->inner, k->leaf);
+		ASSERT_EQ(0, link_key(k->leaf, k->inner));
+		expect_event(_metadata, q, NOTIFY_KEY_LINKED, OTHER_TAG, k->inner, k->leaf);
+	}
+}
+
+/*
+ * The leaf can be viewed only by who possesses it.  There is a way to the keyring
+ * that it is in that gives no possession, and then another one that does.
+ */
+TEST_F(children, possession)
+{
+	const struct keys *k = &self->keys;
+	struct queue *q = &self->queue;
+	int32_t hidden, outer;
+
+	hidden = add_keyring("watch_queue:hidden", k->session);
+	outer = add_keyring("watch_queue:outer", hidden);
+	ASSERT_LT(0, outer);
+	ASSERT_EQ(0, link_key(k->inner, outer));
+	ASSERT_EQ(0, link_key(k->inner, hidden));
+	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, outer, POS_ALL | USR_ALL, 0, 0));
+	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, k->inner, POS_ALL | USR_ALL, 0, 0));
+	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, k->leaf, POS_ALL, 0, 0));
+	ASSERT_EQ(0, link_key(hidden, k->top));
+	/* From here on a search does not get beyond it. */
+	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, hidden, (POS_ALL & ~POS_SEARCH) |
+				USR_VIEW, 0, 0));
+
+	ASSERT_EQ(0, watch_keyring(outer, q->fd, TAG, NESTED));
+	expect_unwatched(_metadata, q, k->leaf);
+	ASSERT_EQ(0, watch_keyring(k->inner, q->fd, OWN_TAG, CHILDREN));
+	expect_update(_metadata, q, OWN_TAG, k->leaf);
+	ASSERT_EQ(0, watch_keyring(k->inner, q->fd, -1, 0));
+	expect_removal(_metadata, q, OWN_TAG, k->leaf);
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(0, watch_keyring(k->top, q->fd, OTHER_TAG, NESTED));
+	expect_update(_metadata, q, OTHER_TAG, k->leaf);
+	queue_close(q);
+
+	/* Both ways below one keyring. */
+	ASSERT_EQ(0, queue_open(q, variant->kind, variant->size));
+	ASSERT_EQ(0, unlink_key(k->inner, k->top));
+	ASSERT_EQ(0, watch_keyring(k->top, q->fd, TAG, NESTED));
+	expect_unwatched(_metadata, q, k->leaf);
+	ASSERT_EQ(0, link_key(k->inner, k->top));
+	expect_event(_metadata, q, NOTIFY_KEY_LINKED, TAG, k->top, k->inner);
+	expect_update(_metadata, q, TAG, k->leaf);
+	ASSERT_EQ(0, unlink_key(k->inner, k->top));
+	expect_event(_metadata, q, NOTIFY_KEY_UNLINKED, TAG, k->top, k->inner);
+	expect_removal(_metadata, q, TAG, k->leaf);
+	expect_unwatched(_metadata, q, k->leaf);
 }
 
 /* A key that has expired is unlinked by the garbage collector. */
@@ -1057,18 +1227,108 @@ TEST_F(children, loss_filtered)
 	expect_nothing(_metadata, q);
 }
 
+/* Keys that anybody may view, in two keyrings. */
+#define NR_MANY		40
+
+static int add_many(int32_t *keys, int32_t keyring, int32_t other)
+{
+	char name[32];
+	int i, ret;
+
+	for (i = 0; i < NR_MANY; i++) {
+		snprintf(name, sizeof(name), "watch_queue:many %d", i);
+		keys[i] = add_key("user", name, "x", keyring);
+		if (keys[i] < 0)
+			return keys[i];
+		ret = sys_keyctl(KEYCTL_SETPERM, keys[i], POS_ALL | USR_ALL | OTH_ALL, 0, 0) ?:
+			link_key(keys[i], other);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int32_t many[2][NR_MANY], rings[2], others[2];
+
+static int do_take_over(const struct keys *k __attribute__((unused)), struct queue *q)
+{
+	int i, ret = set_nofile(64);
+
+	for (i = 0; i < 2 * NR_MANY && !ret; i++)
+		ret = watch_key(many[i / NR_MANY][i % NR_MANY], q->fd, OTHER_TAG);
+	return ret == -EAGAIN && i == 64 + 1 ? 0 : -1;
+}
+
+static int do_extend_over(const struct keys *k __attribute__((unused)), struct queue *q)
+{
+	return set_nofile(64) ?: watch_keyring(others[0], q->fd, OTHER_TAG, CHILDREN) ?:
+		watch_keyring(others[1], q->fd, OTHER_TAG, CHILDREN);
+}
+
+/* To go on with the watch of somebody else counts like a watch. */
+TEST_F(children, limit_at_hand_over)
+{
+	const struct keys *k = &self->keys;
+	struct queue *q = &self->queue;
+	int i, losses = 0, by_other = 0;
+	union record rec;
+
+	if (geteuid() != 0)
+		SKIP(return, "cannot become another user");
+	for (i = 0; i < 2; i++) {
+		rings[i] = add_keyring(i ? "watch_queue:b" : "watch_queue:a", k->top);
+		others[i] = add_keyring(i ? "watch_queue:d" : "watch_queue:c", k->session);
+		ASSERT_LT(0, rings[i]);
+		ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, others[i],
+					POS_ALL | USR_ALL | OTH_ALL, 0, 0));
+		ASSERT_EQ(0, add_many(many[i], rings[i], others[i]));
+	}
+
+	/* By watching the keys. */
+	ASSERT_EQ(0, watch_keyring(k->top, q->fd, TAG, NESTED));
+	ASSERT_EQ(0, as_another(do_take_over, k, q));
+	for (i = 0; i < 2 * NR_MANY; i++) {
+		ASSERT_EQ(0, update_key(many[i / NR_MANY][i % NR_MANY]));
+		ASSERT_EQ(1, queue_next(q, &rec, SOON));
+		ASSERT_EQ(i < 64 ? OTHER_TAG : TAG, rec_tag(&rec));
+	}
+	queue_close(q);
+
+	/* By having other watches extend to them, when the first one goes. */
+	ASSERT_EQ(0, queue_open(q, variant->kind, variant->size));
+	ASSERT_EQ(0, watch_keyring(k->top, q->fd, TAG, NESTED));
+	ASSERT_EQ(0, as_another(do_extend_over, k, q));
+	expect_update(_metadata, q, TAG, many[1][0]);
+	ASSERT_EQ(0, watch_keyring(k->top, q->fd, -1, 0));
+	while (queue_next(q, &rec, 0) > 0) {
+		ASSERT_EQ(WATCH_TYPE_META, rec_type(&rec));
+		losses += rec_subtype(&rec) == WATCH_META_LOSS_NOTIFICATION;
+	}
+	EXPECT_LT(0, losses);
+	for (i = 0; i < 2 * NR_MANY; i++) {
+		ASSERT_EQ(0, update_key(many[i / NR_MANY][i % NR_MANY]));
+		if (queue_next(q, &rec, 0) == 1) {
+			ASSERT_EQ(OTHER_TAG, rec_tag(&rec));
+			by_other++;
+		}
+	}
+	EXPECT_EQ(64 - 2, by_other);
+}
+
 /* Of one keyring so many watches extend to its children, and no more. */
 TEST_F(children, too_many_extend)
 {
 	const struct keys *k = &self->keys;
 	int fds[260][2], i, ret = 0, status;
+	struct queue *q = &self->queue;
+	union record rec;
 	pid_t pid;
 
 	if (geteuid() != 0)
 		SKIP(return, "cannot become another user");
 
-	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, k->top, POS_ALL | USR_ALL |
-				(USR_ALL >> 16), 0, 0));
+	ASSERT_EQ(0, show_rings(k));
+	ASSERT_EQ(0, link_key(k->top, k->keep));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (pid == 0) {
@@ -1083,6 +1343,16 @@ TEST_F(children, too_many_extend)
 		}
 		if (i != 256 || ret != -ENOSPC)
 			_exit(3);
+		/* One keyring further up that is only a loss. */
+		queue_close(q);
+		if (queue_open(q, variant->kind, variant->size) ||
+		    watch_keyring(k->keep, q->fd, TAG, NESTED))
+			_exit(6);
+		if (queue_next(q, &rec, 0) != 1 || rec_type(&rec) != WATCH_TYPE_META ||
+		    rec_subtype(&rec) != WATCH_META_LOSS_NOTIFICATION ||
+		    queue_next(q, &rec, 0) != 0)
+			_exit(7);
+		queue_close(q);
 		/* Plain watches are another matter. */
 		if (watch_key(k->top, fds[i][0], TAG))
 			_exit(4);

@@ -274,6 +274,54 @@ TEST_F(limit, extended_watches_are_charged_to_their_owner)
 	EXPECT_GE(before + NOISE / 2, settled_usage(self->group, before + NOISE / 2));
 }
 
+/* A group that is at its limit, maybe with nothing but page cache, is no loss. */
+TEST_F(limit, links_do_not_wait_for_a_full_group)
+{
+	struct {
+		struct watch_notification_filter head;
+		struct watch_notification_type_filter entry;
+	} f = {
+		.head.nr_filters = 1,
+		.entry.type = WATCH_TYPE_KEY_NOTIFY,
+		.entry.subtype_filter = { 1 << NOTIFY_KEY_UPDATED },
+	};
+	const int nr = 3000;
+	int32_t session, ring, keys[3000];
+	union record rec;
+	char max[32];
+	struct queue q;
+	int status;
+	pid_t pid;
+
+	session = join_new_session();
+	ring = add_key("keyring", "watch_queue:ring", NULL, session);
+	ASSERT_LT(0, ring);
+	ASSERT_EQ(0, queue_open(&q, variant->kind, 1));
+	ASSERT_EQ(0, set_filter(q.fd, &f));
+	ASSERT_EQ(0, watch_keyring(ring, q.fd, 1, KEYCTL_WATCH_CHILDREN));
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (pid == 0) {
+		if (write_to(self->other, "cgroup.procs", "0"))
+			_exit(1);
+		snprintf(max, sizeof(max), "%ld", usage(self->group) + MIB / 4);
+		if (write_to(self->group, "memory.max", max))
+			_exit(2);
+		status = add_keys(keys, nr, ring) ?: update_key(keys[nr - 1]);
+		if (write_to(self->group, "memory.max", "max"))
+			_exit(3);
+		_exit(status ? 4 : 0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	ASSERT_EQ(1, queue_next(&q, &rec, 0));
+	EXPECT_EQ(WATCH_TYPE_KEY_NOTIFY, rec_type(&rec));
+	EXPECT_EQ(NOTIFY_KEY_UPDATED, rec_subtype(&rec));
+	EXPECT_EQ(0, queue_next(&q, &rec, 0));
+	queue_close(&q);
+}
+
 /*
  * Two users.  The first one takes all that a user can have: memory, watches and
  * files.  The second one does not notice, and neither does the first one after.

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <linux/sched.h>
 
+#include "disk.h"
 #include "kselftest_harness.h"
 #include "mounts.h"
 
@@ -24,6 +25,8 @@ enum {
 	SB,
 	TRACEFS,
 	ALL_SBS,
+	BLOCK,
+	ALL_BLOCKS,
 	NR_WATCHES,
 };
 
@@ -55,10 +58,16 @@ static int run_in(const char *label, int (*fn)(void *arg), void *arg)
 	return -WEXITSTATUS(status);
 }
 
+static bool can_watch_blocks(void)
+{
+	return block_notify(-1, "", 0, -1, 0) != -ENOSYS;
+}
+
 /*
- * A directory of a mount namespace of one's own, with mounts to watch and a key.
+ * A directory of a mount namespace of one's own, with mounts to watch, a disk
+ * whose block 1 cannot be read, and a key.
  */
-static int prepare(const char *mnt_options, int32_t *key)
+static int prepare(const char *mnt_options, int32_t *key, struct disk *disk)
 {
 	int ret;
 
@@ -74,6 +83,11 @@ static int prepare(const char *mnt_options, int32_t *key)
 		ret = sys_mount("none", "mnt", "tmpfs", 0, mnt_options);
 	if (!ret)
 		ret = sys_mount("none", "trace", "tracefs", 0, NULL);
+	if (!ret && can_watch_blocks()) {
+		ret = disk_add(disk, 1);
+		if (!ret)
+			ret = disk_fail(disk, 1, true);
+	}
 	if (ret)
 		return ret;
 
@@ -100,6 +114,9 @@ static int attempt_fn(void *arg)
 	a->ret[SB] = sb_notify(AT_FDCWD, "mnt", 0, a->fd, SB);
 	a->ret[TRACEFS] = sb_notify(AT_FDCWD, "trace", 0, a->fd, TRACEFS);
 	a->ret[ALL_SBS] = sb_notify(AT_FDCWD, NULL, SB_NOTIFY_ALL, a->fd, ALL_SBS);
+	a->ret[BLOCK] = block_notify(AT_FDCWD, DISK_NODE, 0, a->fd, BLOCK);
+	a->ret[ALL_BLOCKS] = block_notify(AT_FDCWD, NULL, BLOCK_NOTIFY_ALL, a->fd,
+					  ALL_BLOCKS);
 	return 0;
 }
 
@@ -118,6 +135,8 @@ static int cause_events(void *arg)
 		ret = touch_sb("mnt");
 	if (!ret)
 		ret = touch_sb("trace");
+	if (!ret && can_watch_blocks() && disk_read(1) != -EIO)
+		ret = -EPROTO;
 	return ret;
 }
 
@@ -128,14 +147,14 @@ static void expect_watches(struct __test_metadata *_metadata,
 			   const int *expected)
 {
 	struct queue q;
-	int i, tags = 0;
+	int i, nr = can_watch_blocks() ? NR_WATCHES : BLOCK, tags = 0;
 
 	ASSERT_EQ(0, queue_open(&q, kind, size));
 	memset(a->ret, -1, sizeof(a->ret));
 	a->key = key;
 	a->fd = q.fd;
 	ASSERT_EQ(0, run_in(label, attempt_fn, a));
-	for (i = 0; i < NR_WATCHES; i++) {
+	for (i = 0; i < nr; i++) {
 		EXPECT_EQ(expected[i], a->ret[i])
 			TH_LOG("%s: watch %d", label, i);
 		if (!expected[i])
@@ -150,6 +169,7 @@ static void expect_watches(struct __test_metadata *_metadata,
 
 FIXTURE(selinux)
 {
+	struct disk disk;
 	struct attempt *shared;
 	int32_t key;
 };
@@ -218,11 +238,12 @@ FIXTURE_SETUP(selinux)
 
 	self->shared = shared_memory(sizeof(*self->shared));
 	ASSERT_NE(NULL, self->shared);
-	ASSERT_EQ(0, prepare(NULL, &self->key));
+	ASSERT_EQ(0, prepare(NULL, &self->key, &self->disk));
 }
 
 FIXTURE_TEARDOWN(selinux)
 {
+	disk_put(&self->disk);
 }
 
 /* Each domain lacks one permission, and just one of the watches takes that. */
@@ -238,6 +259,8 @@ TEST_F(selinux, watches)
 		{ DOMAIN("no_watch_sb_t"), { [SB] = -EACCES, [TRACEFS] = -EACCES } },
 		{ DOMAIN("no_watch_tracefs_t"), { [TRACEFS] = -EACCES } },
 		{ DOMAIN("no_watch_all_sb_t"), { [ALL_SBS] = -EACCES } },
+		{ DOMAIN("no_watch_block_t"), { [BLOCK] = -EACCES } },
+		{ DOMAIN("no_watch_all_block_t"), { [ALL_BLOCKS] = -EACCES } },
 	};
 	unsigned int i;
 
@@ -288,6 +311,77 @@ TEST_F(selinux, automount)
 		EXPECT_EQ(cases[i].tags, queue_tags(&q))
 			TH_LOG("case %u", i);
 		ASSERT_EQ(0, sys_umount("debug/tracing", 0));
+		queue_close(&q);
+	}
+}
+
+struct children {
+	int32_t keyring;
+	int fd;
+	int32_t keys[2];
+};
+
+static int watch_children_fn(void *arg)
+{
+	const struct children *c = arg;
+
+	return sys_keyctl(KEYCTL_WATCH_KEYRING, c->keyring, c->fd, KEY,
+			  KEYCTL_WATCH_CHILDREN);
+}
+
+/* Two keys in the keyring, the second with the label of the kernel. */
+static int link_fn(void *arg)
+{
+	struct children *c = arg;
+	int ret;
+
+	c->keys[0] = add_key("user", "watch_queue:own", "x", c->keyring);
+	ret = write_string("/proc/self/attr/keycreate", DOMAIN("kernel_t"));
+	if (ret)
+		return ret;
+	c->keys[1] = add_key("user", "watch_queue:kernel", "x", c->keyring);
+	if (c->keys[0] < 0 || c->keys[1] < 0)
+		return -ENOKEY;
+	return update_key(c->keys[0]) ?: update_key(c->keys[1]);
+}
+
+/* A watch is extended to a key if its owner may view that, whoever links it. */
+TEST_F(selinux, children)
+{
+	static const struct {
+		const char *watcher, *linker;
+		int updates;
+	} cases[] = {
+		{ DOMAIN("base_t"), DOMAIN("base_t"), 3 },
+		{ DOMAIN("base_t"), DOMAIN("no_kernel_key_view_t"), 3 },
+		{ DOMAIN("no_kernel_key_view_t"), DOMAIN("base_t"), 1 },
+	};
+	struct children *c;
+	union record rec;
+	struct queue q;
+	unsigned int i;
+	int updates;
+
+	c = shared_memory(sizeof(*c));
+	ASSERT_NE(NULL, c);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ASSERT_EQ(0, queue_open(&q, variant->kind, variant->size));
+		c->fd = q.fd;
+		c->keyring = add_key("keyring", "watch_queue:keyring", NULL,
+				     KEY_SPEC_SESSION_KEYRING);
+		ASSERT_LT(0, c->keyring);
+		ASSERT_EQ(0, run_in(cases[i].watcher, watch_children_fn, c));
+		ASSERT_EQ(0, run_in(cases[i].linker, link_fn, c));
+
+		/* The bits of the keys that were seen to be updated. */
+		updates = 0;
+		while (queue_next(&q, &rec, 0) == 1) {
+			ASSERT_EQ(WATCH_TYPE_KEY_NOTIFY, rec_type(&rec));
+			if (rec_subtype(&rec) == NOTIFY_KEY_UPDATED)
+				updates |= rec.key.key_id == c->keys[0] ? 1 : 2;
+		}
+		EXPECT_EQ(cases[i].updates, updates)
+			TH_LOG("case %u", i);
 		queue_close(&q);
 	}
 }

@@ -110,6 +110,12 @@ int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag)
 	return or_errno(syscall(__NR_sb_notify, dfd, path, at_flags, fd, tag));
 }
 
+int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
+		 int tag)
+{
+	return or_errno(syscall(__NR_block_notify, dfd, path, at_flags, fd, tag));
+}
+
 int touch_sb(const char *path)
 {
 	static const char * const flags[] = { "lazytime", "nolazytime" };

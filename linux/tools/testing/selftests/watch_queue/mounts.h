@@ -41,6 +41,8 @@ int sys_statmount(uint64_t id, uint64_t ns, uint64_t mask,
 int mount_notify(int dfd, const char *path, unsigned int at_flags, int fd,
 		 int tag);
 int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag);
+int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
+		 int tag);
 
 /* Have the flags of a superblock change, twice. */
 int touch_sb(const char *path);

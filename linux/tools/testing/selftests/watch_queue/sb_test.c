@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -19,6 +18,7 @@
 
 #include "disk.h"
 #include "kselftest_harness.h"
+#include "people.h"
 #include "watch_queue.h"
 
 /* <sys/mount.h> has it, which does not go together with linux/mount.h. */
@@ -33,10 +33,6 @@
 
 #define TAG		0x33
 #define NEW_TAG		0x44
-
-/* Two users, each of a group with the same number. */
-#define ALICE		12345
-#define BOB		12346
 
 static int or_errno(long ret)
 {
@@ -158,72 +154,6 @@ static uint64_t sb_id(const char *path)
 	return c.id;
 }
 
-/*
- * Children that do something as somebody else.  The value of the function,
- * 0 or -errno, is that of run_as().
- */
-struct someone {
-	unsigned int uid;	/* And gid */
-	unsigned int group;	/* Supplementary group, if not 0 */
-	bool in_userns;		/* As root of a user namespace of his own */
-};
-
-static int put_string(const char *path, const char *s)
-{
-	int fd = sys_open(path, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return fd;
-	if (write(fd, s, strlen(s)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-static int become(const struct someone *who)
-{
-	gid_t group = who->group;
-	char map[32];
-	int ret;
-
-	if (setgroups(who->group ? 1 : 0, &group) ||
-	    setresgid(who->uid, who->uid, who->uid) ||
-	    setresuid(who->uid, who->uid, who->uid))
-		return -errno;
-	if (!who->in_userns)
-		return 0;
-
-	/* What is in /proc/self now belongs to root otherwise. */
-	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) || unshare(CLONE_NEWUSER))
-		return -errno;
-	snprintf(map, sizeof(map), "0 %u 1", who->uid);
-	ret = put_string("/proc/self/uid_map", map);
-	if (!ret)
-		ret = put_string("/proc/self/setgroups", "deny");
-	if (!ret)
-		ret = put_string("/proc/self/gid_map", map);
-	return ret;
-}
-
-static int run_as(const struct someone *who, int (*fn)(void *arg), void *arg)
-{
-	int status, ret;
-	pid_t pid;
-
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0) {
-		ret = become(who);
-		if (!ret)
-			ret = fn(arg);
-		_exit(-ret);
-	}
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -EPROTO;
-	return -WEXITSTATUS(status);
-}
-
 struct notify_args {
 	int dfd;
 	const char *path;
@@ -244,21 +174,6 @@ static int watch_as(const struct someone *who, const char *path,
 	struct notify_args args = { AT_FDCWD, path, flags, fd, tag };
 
 	return run_as(who, notify_fn, &args);
-}
-
-static const struct someone alice = { .uid = ALICE };
-static const struct someone bob = { .uid = BOB };
-static const struct someone alice_as_root = { .uid = ALICE, .in_userns = true };
-
-static int nothing_fn(void *arg)
-{
-	(void)arg;
-	return 0;
-}
-
-static bool have_userns(void)
-{
-	return run_as(&alice_as_root, nothing_fn, NULL) == 0;
 }
 
 /*
@@ -2053,7 +1968,7 @@ TEST_F(sb, emergency_remount)
 	ASSERT_EQ(0, watch_sb("mnt", q->fd, TAG));
 
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, put_string("/proc/sysrq-trigger", "u"));
+		ASSERT_EQ(0, write_string("/proc/sysrq-trigger", "u"));
 		expect_ro(_metadata, q, TAG, c.id);
 		ASSERT_EQ(-EROFS, or_errno(mkdir("mnt/new", 0755)));
 		ASSERT_EQ(0, set_none());

@@ -18,18 +18,22 @@
 	print "type kernel_t, any;"
 	print "type tracefs_t, any;"
 	print "type no_key_view_t, any;"
+	print "type no_kernel_key_view_t, any;"
 	print "type no_watch_mount_t, any;"
 	print "type no_watch_sb_t, any;"
 	print "type no_watch_tracefs_t, any;"
 	print "type no_watch_all_sb_t, any;"
+	print "type no_watch_block_t, any;"
+	print "type no_watch_all_block_t, any;"
 	next
 }
 
 /^role base_r types/ { print "role base_r types any;"; next }
 
 /^allow base_t base_t:key / {
-	print "allow { any -no_key_view_t } any:key *;"
-	print "allow no_key_view_t any:key ~view;"
+	print "allow { any -no_key_view_t -no_kernel_key_view_t } any:key *;"
+	print "allow { no_key_view_t no_kernel_key_view_t } any:key ~view;"
+	print "allow no_kernel_key_view_t { any -kernel_t }:key view;"
 	next
 }
 
@@ -45,6 +49,14 @@
 	print "allow no_watch_sb_t kernel_t:filesystem watch;"
 	print "allow no_watch_tracefs_t { any -tracefs_t }:filesystem watch;"
 	print "allow no_watch_all_sb_t { any -kernel_t }:filesystem watch;"
+	next
+}
+
+/^allow base_t base_t:blk_file / {
+	print "allow { any -no_watch_block_t -no_watch_all_block_t } any:blk_file *;"
+	print "allow { no_watch_block_t no_watch_all_block_t } any:blk_file ~watch;"
+	print "allow no_watch_block_t kernel_t:blk_file watch;"
+	print "allow no_watch_all_block_t { any -kernel_t }:blk_file watch;"
 	next
 }
 

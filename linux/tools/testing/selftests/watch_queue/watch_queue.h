@@ -44,6 +44,7 @@ union record {
 	struct superblock_error_notification sb_error;
 	struct superblock_quota_notification sb_quota;
 	struct mount_notification mount;
+	struct block_notification block;
 	uint8_t bytes[128];
 };
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Children that do something as somebody else. */
+
+#include <errno.h>
+#include <grp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "people.h"
+#include "watch_queue.h"
+
+const struct someone alice = { .uid = ALICE };
+const struct someone bob = { .uid = BOB };
+const struct someone alice_as_root = { .uid = ALICE, .in_userns = true };
+
+static int become(const struct someone *who)
+{
+	gid_t group = who->group;
+	char map[32];
+	int ret;
+
+	if (setgroups(who->group ? 1 : 0, &group) ||
+	    setresgid(who->uid, who->uid, who->uid) ||
+	    setresuid(who->uid, who->uid, who->uid))
+		return -errno;
+	if (!who->in_userns)
+		return 0;
+
+	/* What is in /proc/self now belongs to root otherwise. */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) || unshare(CLONE_NEWUSER))
+		return -errno;
+	snprintf(map, sizeof(map), "0 %u 1", who->uid);
+	ret = write_string("/proc/self/uid_map", map);
+	if (!ret)
+		ret = write_string("/proc/self/setgroups", "deny");
+	if (!ret)
+		ret = write_string("/proc/self/gid_map", map);
+	return ret;
+}
+
+int run_as(const struct someone *who, int (*fn)(void *arg), void *arg)
+{
+	int status, ret;
+	pid_t pid;
+
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		ret = become(who);
+		if (!ret)
+			ret = fn(arg);
+		_exit(-ret);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -EPROTO;
+	return -WEXITSTATUS(status);
+}
+
+static int nothing_fn(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+bool have_userns(void)
+{
+	return run_as(&alice_as_root, nothing_fn, NULL) == 0;
+}

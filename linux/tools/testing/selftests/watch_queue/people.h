@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Children that do something as somebody else.  All functions return -errno on
+ * failure.
+ */
+#ifndef SELFTESTS_WATCH_QUEUE_PEOPLE_H
+#define SELFTESTS_WATCH_QUEUE_PEOPLE_H
+
+#include <stdbool.h>
+
+/* Two users, each of a group with the same number. */
+#define ALICE		12345
+#define BOB		12346
+
+struct someone {
+	unsigned int uid;	/* And gid */
+	unsigned int group;	/* Supplementary group, if not 0 */
+	bool in_userns;		/* As root of a user namespace of his own */
+};
+
+extern const struct someone alice, bob, alice_as_root;
+
+/* Call @fn in a child: its value, 0 or -errno, is that of run_as(). */
+int run_as(const struct someone *who, int (*fn)(void *arg), void *arg);
+bool have_userns(void);
+
+#endif /* SELFTESTS_WATCH_QUEUE_PEOPLE_H */
