@@ -293,7 +293,7 @@ static int prepare_dir(void)
 	return ret;
 }
 
-static int make_node(const char *path, mode_t mode, dev_t dev)
+static int open_node(const char *path, mode_t mode, dev_t dev)
 {
 	if (mknod(path, S_IFBLK | mode, dev) || chmod(path, mode))
 		return -errno;
@@ -316,10 +316,10 @@ static int prepare_disk(struct disk *disk, int *objects)
 	if (ret)
 		return ret;
 
-	objects[NODE] = make_node("node", 0600, st.st_rdev);
-	objects[NODE_FOR_ALL] = make_node("node_for_all", 0644, st.st_rdev);
-	objects[NODE_NODEV] = make_node("nodev/node", 0644, st.st_rdev);
-	objects[NODE_OF_NOTHING] = make_node("no_node", 0644, makedev(4095, 1));
+	objects[NODE] = open_node("node", 0600, st.st_rdev);
+	objects[NODE_FOR_ALL] = open_node("node_for_all", 0644, st.st_rdev);
+	objects[NODE_NODEV] = open_node("nodev/node", 0644, st.st_rdev);
+	objects[NODE_OF_NOTHING] = open_node("no_node", 0644, makedev(4095, 1));
 	return 0;
 }
 
