@@ -1167,9 +1167,9 @@ TEST_F(children, limit_at_link)
 	struct queue *q = &self->queue;
 	union record rec;
 	char name[32];
-	bool lost = false;
+	int i, nr_lost = 0;
 	int32_t key;
-	int i;
+	bool lost;
 
 	ASSERT_EQ(0, watch_within(k->top, q->fd, 64));
 
@@ -1179,7 +1179,9 @@ TEST_F(children, limit_at_link)
 		ASSERT_LT(0, key);
 
 		ASSERT_EQ(1, queue_next(q, &rec, SOON));
-		if (rec_type(&rec) == WATCH_TYPE_META) {
+		/* Those of an earlier test may make room when they are freed. */
+		lost = rec_type(&rec) == WATCH_TYPE_META;
+		if (lost) {
 			ASSERT_EQ(WATCH_META_LOSS_NOTIFICATION, rec_subtype(&rec));
 			if (q->kind == QUEUE_DEVICE) {
 				ASSERT_EQ(sizeof(rec.loss), rec_len(&rec));
@@ -1187,10 +1189,7 @@ TEST_F(children, limit_at_link)
 				ASSERT_EQ(1 << WATCH_TYPE_KEY_NOTIFY, rec.loss.types);
 			}
 			ASSERT_EQ(1, queue_next(q, &rec, SOON));
-			lost = true;
-		} else {
-			/* Once there are too many, there are. */
-			ASSERT_FALSE(lost);
+			nr_lost++;
 		}
 		ASSERT_EQ(WATCH_TYPE_KEY_NOTIFY, rec_type(&rec));
 		ASSERT_EQ(NOTIFY_KEY_LINKED, rec_subtype(&rec));
@@ -1200,9 +1199,9 @@ TEST_F(children, limit_at_link)
 		else
 			expect_update(_metadata, q, TAG, key);
 	}
-	ASSERT_TRUE(lost);
+	EXPECT_LE(36, nr_lost);
 	if (q->kind == QUEUE_DEVICE)
-		EXPECT_LE(36, q->ring->lost);
+		EXPECT_EQ(nr_lost, q->ring->lost);
 	expect_update(_metadata, q, TAG, k->child);
 }
 
