@@ -57,14 +57,18 @@ int ready(int fd);				/* poll() it, for as long as it takes */
 /* mounts.c: a mount namespace of our own with any number of mounts. */
 #define PLACE		"/tmp/mounts"		/* A tmpfs that they are all in */
 #define SPARE		PLACE "/spare"		/* The directory on which a mount comes and goes */
+#define OTHER		PLACE "/other"		/* The one to which it is moved, and back */
 void make_mounts(unsigned int count);
 void mount_spare(void);
 void umount_spare(void);
+void move_spare(void);
 
 /* keys.c */
 int32_t make_key(unsigned int number);
 void update_key(int32_t key);
 void watch_key(int32_t key, int fd, int tag);
+/* Have a queue take only records of this type, and of the subtypes in the mask. */
+void filter_queue(int fd, unsigned int type, unsigned int subtypes);
 
 /* ring.c: /dev/watch_queue. */
 struct ring {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The keys that the benchmarks change. */
+/* The keys that the benchmarks change, and watching them. */
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "bench.h"
@@ -21,4 +23,19 @@ void update_key(int32_t key)
 void watch_key(int32_t key, int fd, int tag)
 {
 	check(sys_keyctl(KEYCTL_WATCH_KEY, key, fd, tag, 0), "watch a key");
+}
+
+void filter_queue(int fd, unsigned int type, unsigned int subtypes)
+{
+	union {
+		struct watch_notification_filter filter;
+		char space[sizeof(struct watch_notification_filter) +
+			   sizeof(struct watch_notification_type_filter)];
+	} u;
+
+	memset(&u, 0, sizeof(u));
+	u.filter.nr_filters = 1;
+	u.filter.filters[0].type = type;
+	u.filter.filters[0].subtype_filter[0] = subtypes;
+	check(ioctl(fd, IOC_WATCH_QUEUE_SET_FILTER, &u), "SET_FILTER");
 }

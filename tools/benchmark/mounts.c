@@ -18,12 +18,15 @@ void make_mounts(unsigned int count)
 	mkdir(PLACE, 0755);
 	check(sys_mount("bench", PLACE, "tmpfs", 0), "mount a tmpfs");
 	check(mkdir(SPARE, 0755), SPARE);
+	check(mkdir(OTHER, 0755), OTHER);
 	for (unsigned int i = 0; i < count; i++) {
 		snprintf(path, sizeof(path), PLACE "/%u", i);
 		check(mkdir(path, 0755), path);
 		check(sys_mount(PLACE, path, NULL, MS_BIND), path);
 	}
 }
+
+static bool moved;
 
 void mount_spare(void)
 {
@@ -32,5 +35,12 @@ void mount_spare(void)
 
 void umount_spare(void)
 {
-	check(sys_umount(SPARE, MNT_DETACH), "umount");
+	check(sys_umount(moved ? OTHER : SPARE, MNT_DETACH), "umount");
+	moved = false;
+}
+
+void move_spare(void)
+{
+	check(sys_mount(moved ? OTHER : SPARE, moved ? SPARE : OTHER, NULL, MS_MOVE), "move");
+	moved = !moved;
 }

@@ -35,22 +35,6 @@ static uint64_t unwatched(void)
 	return median(&s);
 }
 
-/* Take only keys of this type, and of the subtypes in the mask. */
-static void set_filter(int fd, unsigned int type, unsigned int subtypes)
-{
-	union {
-		struct watch_notification_filter filter;
-		char space[sizeof(struct watch_notification_filter) +
-			   sizeof(struct watch_notification_type_filter)];
-	} u;
-
-	memset(&u, 0, sizeof(u));
-	u.filter.nr_filters = 1;
-	u.filter.filters[0].type = type;
-	u.filter.filters[0].subtype_filter[0] = subtypes;
-	check(ioctl(fd, IOC_WATCH_QUEUE_SET_FILTER, &u), "SET_FILTER");
-}
-
 static uint64_t ring_post(struct ring *r)
 {
 	struct samples s = { .count = 0 };
@@ -114,9 +98,9 @@ void bench_post(int argc, char **argv)
 	ring_open(&r, 16);
 	watch_key(key, r.fd, 1);
 	result("post-ring", 16, ring_post(&r) - none);
-	set_filter(r.fd, WATCH_TYPE_MOUNT_NOTIFY, ~0);
+	filter_queue(r.fd, WATCH_TYPE_MOUNT_NOTIFY, ~0);
 	result("filtered-type-ring", 16, ring_post(&r) - none);
-	set_filter(r.fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED);
+	filter_queue(r.fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED);
 	result("filtered-subtype-ring", 16, ring_post(&r) - none);
 	ring_close(&r);
 

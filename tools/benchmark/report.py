@@ -33,6 +33,11 @@ def read(path):
     return results
 
 
+def read_traces(path):
+    with open(path) as file:
+        return {trace["name"]: trace for trace in json.load(file)}
+
+
 def number(value):
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
@@ -130,9 +135,8 @@ def by_owner(trace):
     return [[owner, count] for owner, count in counts.items() if count] + [["all", trace["total"]]]
 
 
-def floors(r, traces):
+def floors(traces, base_traces):
     """Why some of the goals are missed: what there is that is not the queue's to save."""
-    watch = r["memory-watch"][0]
     yield (
         "What keeps from the goals",
         "A post, by whose the instructions are. The fan-out, the hook and the lock are the same for a pipe; a\n"
@@ -147,25 +151,21 @@ def floors(r, traces):
             "the poster comes on top. poll() asks the queue twice, before it sleeps and after.",
             table(["", "instructions"], by_owner(traces["asleep-ring"])),
         )
-    ours = ("mnt_changing", "mnt_changes_pending", "mnt_take_dying_watch_points", "mnt_kill_watch_points",
-            "mnt_umount_watch_points", "mnt_wait_for_watch_points")
-    counts = {name: [dict(traces[t]["functions"]).get(name, 0) for t in ("idle-mount", "idle-umount")] for name in ours}
+    more = collections.defaultdict(lambda: [0, 0])
+    for column, name in enumerate(("idle-mount", "idle-umount")):
+        for sign, trace in ((1, traces[name]), (-1, base_traces[name])):
+            for function, count in trace["functions"]:
+                more[function][column] += sign * count
+    more = {function: columns for function, columns in more.items() if any(columns)}
+    more["all"] = [sum(column) for column in zip(*more.values())]
     yield (
         "A mount that nobody watches",
-        "The functions of the series on the way of a mount and an umount. On top come their calls, and the\n"
-        "larger `struct mount` to be zeroed.",
-        table(["", "mount", "umount"], [[f"`{name}`", *count] for name, count in counts.items() if any(count)]),
-    )
-    yield (
-        "A watch",
-        f"Of the {watch} bytes of a watch, `struct watch` takes 128 and the rest is the copy of the setter's\n"
-        "credentials. It is each watch's own: sharing it would take to tell that two setters are the same, see\n"
-        "`design.md`, section 3.",
-        [],
+        "How many more instructions each function takes than in the base kernel.",
+        table(["function", "mount", "umount"], [[f"`{f}`" if f != "all" else f, *n] for f, n in more.items()]),
     )
 
 
-def sections(r, base, traces, posters, native, goals, slope):
+def sections(r, base, traces, base_traces, posters, native, goals, slope):
     """(title, text, table) of each part of the document."""
     mounts = [f"{n:,} mounts" for n in MOUNTS]
     posts = {f"post-{p}": {24: traces[f"post-{p}"]["total"]} for p in ("ring", "pipe", "ringbuf", "perf") if f"post-{p}" in traces}
@@ -269,7 +269,7 @@ def sections(r, base, traces, posters, native, goals, slope):
         "mountinfo, whichever mechanism told it of the loss.",
         table(["", "wake-ups", "events each", "lost"], rows),
     )
-    yield from floors(r, traces)
+    yield from floors(traces, base_traces)
     rows = []
     for cpus, p in posters.items():
         ring = p["posters-ring"][cpus] - p["posters-none"][cpus]
@@ -343,13 +343,12 @@ def write_document(folder, r, parts):
 def main():
     folder, target = sys.argv[1:3]
     r, base = read(f"{folder}/counted.txt"), read(f"{folder}/base.txt")
-    with open(f"{folder}/trace.json") as file:
-        traces = {t["name"]: t for t in json.load(file)}
+    traces, base_traces = read_traces(f"{folder}/trace.json"), read_traces(f"{folder}/base-trace.json")
     posters = {n: f"{folder}/posters-{n}.txt" for n in (2, 4)}
     posters = {n: read(path) for n, path in posters.items() if os.path.exists(path)}
     goals, slope = judge(r, base, traces)
     native = read(f"{folder}/native.txt")
-    parts = list(sections(r, base, traces, posters, native, goals, slope))
+    parts = list(sections(r, base, traces, base_traces, posters, native, goals, slope))
     for title, _, lines in parts:
         print(title, *lines, sep="\n")
     with open(f"{folder}/bench.json", "w") as out:

@@ -2,11 +2,12 @@
 /*
  * trace: do what is to be traced, announcing each by a call of trace_next(), at which the tracer
  * has a breakpoint. It then counts the instructions of the next call of that function of the kernel,
- * for which it sets the length of the record.
+ * for which it sets the length of the record. trace idle: only what can be done on any kernel.
  */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -22,21 +23,6 @@ __attribute__((noinline)) void trace_next(const char *name, const char *function
 
 static int32_t key;
 
-static void filter(int fd, unsigned int type, unsigned int subtypes)
-{
-	union {
-		struct watch_notification_filter filter;
-		char space[sizeof(struct watch_notification_filter) +
-			   sizeof(struct watch_notification_type_filter)];
-	} u;
-
-	memset(&u, 0, sizeof(u));
-	u.filter.nr_filters = 1;
-	u.filter.filters[0].type = type;
-	u.filter.filters[0].subtype_filter[0] = subtypes;
-	check(ioctl(fd, IOC_WATCH_QUEUE_SET_FILTER, &u), "SET_FILTER");
-}
-
 /* A few records that nobody takes, so that the next one wakes nobody. */
 static void warm_up(void)
 {
@@ -49,6 +35,36 @@ static void trace_post(const char *name, long length)
 	warm_up();
 	trace_next(name, "__post_watch_notification", length);
 	update_key(key);
+}
+
+/* Not of the type, not of the subtype, and neither. */
+static void trace_filtered(const char *peer, int fd)
+{
+	char name[32];
+
+	filter_queue(fd, WATCH_TYPE_MOUNT_NOTIFY, ~0);
+	snprintf(name, sizeof(name), "filtered-type-%s", peer);
+	trace_post(name, 24);
+	filter_queue(fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED);
+	snprintf(name, sizeof(name), "filtered-subtype-%s", peer);
+	trace_post(name, 24);
+	filter_queue(fd, WATCH_TYPE_KEY_NOTIFY, ~0);
+	snprintf(name, sizeof(name), "filter-passed-%s", peer);
+	trace_post(name, 24);
+}
+
+/* What nobody watches, for comparison with a kernel where nobody can. */
+static void trace_idle(void)
+{
+	make_mounts(0);
+	for (int i = 0; i < 4; i++) {
+		mount_spare();
+		umount_spare();
+	}
+	trace_next("idle-mount", "__x64_sys_mount", 0);
+	mount_spare();
+	trace_next("idle-umount", "__x64_sys_umount", 0);
+	umount_spare();
 }
 
 /* A process sleeps in poll(): from the call that wakes it to when it sleeps again. */
@@ -84,9 +100,12 @@ void bench_trace(int argc, char **argv)
 	struct pipe p;
 	struct bpf b;
 
-	(void)argc;
-	(void)argv;
 	key = make_key(0);
+	if (argc > 1 && strcmp(argv[1], "idle") == 0) {
+		trace_idle();
+		trace_next("end", "", 0);
+		return;
+	}
 
 	ring_open(&ring, 16);
 	watch_key(key, ring.fd, 1);
@@ -103,12 +122,7 @@ void bench_trace(int argc, char **argv)
 	update_key(key);
 	trace_next("poll-ring", "__x64_sys_poll", 0);
 	ready(r.fd);
-	filter(r.fd, WATCH_TYPE_MOUNT_NOTIFY, ~0);
-	trace_post("filtered-type-ring", 24);
-	filter(r.fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED);
-	trace_post("filtered-subtype-ring", 24);
-	filter(r.fd, WATCH_TYPE_KEY_NOTIFY, ~0);
-	trace_post("filter-passed-ring", 24);
+	trace_filtered("ring", r.fd);
 	ring_close(&r);
 
 	pipe_open(&p, 512);
@@ -117,10 +131,7 @@ void bench_trace(int argc, char **argv)
 	trace_post("post-pipe-16", 16);
 	trace_next("poll-pipe", "__x64_sys_poll", 0);
 	ready(p.fd);
-	filter(p.fd, WATCH_TYPE_MOUNT_NOTIFY, ~0);
-	trace_post("filtered-type-pipe", 24);
-	filter(p.fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED);
-	trace_post("filtered-subtype-pipe", 24);
+	trace_filtered("pipe", p.fd);
 	pipe_close(&p);
 
 	if (bpf_open(&b, BPF_RINGBUF, 1 << 16)) {
@@ -136,15 +147,6 @@ void bench_trace(int argc, char **argv)
 		bpf_close(&b);
 	}
 
-	/* With nobody watching. */
-	make_mounts(0);
-	for (int i = 0; i < 4; i++) {
-		mount_spare();
-		umount_spare();
-	}
-	trace_next("idle-mount", "__x64_sys_mount", 0);
-	mount_spare();
-	trace_next("idle-umount", "__x64_sys_umount", 0);
-	umount_spare();
+	trace_idle();
 	trace_next("end", "", 0);
 }

@@ -36,16 +36,14 @@ fn sample(kind: u8, len: u32) -> Vec<u8> {
     bytes
 }
 
-/// Checks the kernel's side after an operation, given `head`, `tail` and `lost` from before it.
-fn check(ring: &Ring, (head, tail, lost): (u32, u32, u64), posted: bool) {
+/// Checks the kernel's side after an operation, given `head` and `lost` from before it.
+fn check(ring: &Ring, (head, lost): (u32, u64), free: u32, posted: bool) {
     let moved = ring.head().wrapping_sub(head);
     let lost = ring.lost() - lost;
-    let sane = head.wrapping_sub(tail) <= ring.slots();
 
     assert!(moved <= MAX_STEP);
+    assert!(moved <= free);
     assert!(lost <= 1);
-    assert!(sane || moved == 0);
-    assert!(moved == 0 || ring.head().wrapping_sub(tail) <= ring.slots());
     assert!(!posted || (lost == 1) == (moved == 0));
 }
 
@@ -87,30 +85,34 @@ pub fn hostile(data: &[u8]) {
         unreachable!("64 to 512 slots are a valid size");
     };
 
+    // How many slots from `head` on were free at some time since the ring was last corrupt.
+    let mut free = 0;
+
     ring.format(&memory);
     while let (Some(op), Some(a), Some(b)) = (next(), next(), next()) {
-        let before = (ring.head(), memory.tail(), ring.lost());
+        let before = (ring.head(), ring.lost());
         let used = ring.head().wrapping_sub(memory.tail());
 
-        memory.allow(ring.head(), slots.saturating_sub(used));
+        free = slots.saturating_sub(used).max(free);
+        memory.allow(ring.head(), free);
         match op % 8 {
             0..3 => {
                 let bytes = sample(a, 8 + u32::from(b) % 120);
                 let record = Record::first(&bytes).expect("record is valid");
                 let _ = ring.post(&memory, &record);
 
-                check(&ring, before, true);
+                check(&ring, before, free, true);
             }
             3 => {
                 let corrupt = ring.poll(&memory) == Readiness::Corrupt;
 
                 assert_eq!(corrupt, used > slots);
-                check(&ring, before, false);
+                check(&ring, before, free, false);
             }
             4 => {
                 let _ = ring.lose(&memory, u32::from(a) << (b % 24));
 
-                check(&ring, before, false);
+                check(&ring, before, free, false);
             }
             // Around the bounds of what is sane.
             5 => {
@@ -125,6 +127,11 @@ pub fn hostile(data: &[u8]) {
                 memory.scribble(u32::from_ne_bytes([a, b, 0, 0]) % slots, value);
                 memory.scribble(u32::from(a) % HEADER_SLOTS, value);
             }
+        }
+        free -= ring.head().wrapping_sub(before.0);
+        // A post and a poll have looked.
+        if op % 8 < 4 && ring.head().wrapping_sub(memory.tail()) > slots {
+            free = 0;
         }
     }
     recover(&mut ring, &memory);

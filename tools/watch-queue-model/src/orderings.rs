@@ -49,8 +49,8 @@ const SLOTS: u32 = 64;
 #[derive(Clone, Copy, PartialEq)]
 enum Flaw {
     None,
-    /// The producer looks at `tail` only once.
-    SecondLook,
+    /// The producer's look at `tail` after it has published `head`: it looks before.
+    LastLook,
     /// The full barrier of publish_head().
     Barrier,
     /// The release of publish_head().
@@ -80,8 +80,8 @@ unsafe impl Sync for Shared {}
 struct Side {
     shared: Arc<Shared>,
     flaw: Flaw,
-    /// `tail` at the first look, until the second.
-    first_look: Cell<Option<u32>>,
+    /// `tail` as it was before `head` was published, until the look after it.
+    before: Cell<Option<u32>>,
 }
 
 impl Side {
@@ -89,7 +89,7 @@ impl Side {
         Self {
             shared: shared.clone(),
             flaw,
-            first_look: Cell::new(None),
+            before: Cell::new(None),
         }
     }
 
@@ -125,6 +125,9 @@ impl Words for Side {
     fn publish_head(&self, head: u32) {
         let release = self.unless(Flaw::HeadRelease, Ordering::Release);
 
+        if self.flaw == Flaw::LastLook {
+            self.before.set(Some(self.load_tail()));
+        }
         self.shared.head.store(head, release);
         if self.flaw != Flaw::Barrier {
             fence(Ordering::SeqCst);
@@ -132,17 +135,11 @@ impl Words for Side {
     }
 
     fn load_tail(&self) -> u32 {
-        if self.flaw == Flaw::SecondLook {
-            if let Some(tail) = self.first_look.take() {
-                return tail;
-            }
-        }
-
         let acquire = self.unless(Flaw::TailAcquire, Ordering::Acquire);
-        let tail = self.shared.tail.load(acquire);
 
-        self.first_look.set(Some(tail));
-        tail
+        self.before
+            .take()
+            .unwrap_or_else(|| self.shared.tail.load(acquire))
     }
 }
 
@@ -286,14 +283,14 @@ fn every_loss_wakes_a_sleeper() {
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn without_second_look_a_wake_up_is_lost() {
-    sleep(Flaw::SecondLook);
+fn without_last_look_a_wake_up_is_lost() {
+    sleep(Flaw::LastLook);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn without_second_look_a_loss_goes_unseen() {
-    overrun(Flaw::SecondLook);
+fn without_last_look_a_loss_goes_unseen() {
+    overrun(Flaw::LastLook);
 }
 
 #[test]
