@@ -18,7 +18,6 @@
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/mutex.h>
-#include <linux/namei.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/syscalls.h>
@@ -434,41 +433,28 @@ static int block_notify_path(const struct path *path,
 SYSCALL_DEFINE5(block_notify, int, dfd, const char __user *, path,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
 {
-	unsigned int lookup_flags = LOOKUP_FOLLOW | LOOKUP_AUTOMOUNT;
+	bool all = at_flags & BLOCK_NOTIFY_ALL;
+	struct path p __free(path_put) = {};
 	struct watch_queue *wqueue;
-	struct path p;
 	int ret;
 
 	if (watch_id < -1 || watch_id > 0xff)
 		return -EINVAL;
-	if (at_flags & ~(AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW |
-			 BLOCK_NOTIFY_ALL))
+	if (all && (at_flags != BLOCK_NOTIFY_ALL || dfd != AT_FDCWD || path))
 		return -EINVAL;
-	if (at_flags & BLOCK_NOTIFY_ALL &&
-	    (at_flags != BLOCK_NOTIFY_ALL || dfd != AT_FDCWD || path))
-		return -EINVAL;
-
-	if (at_flags & AT_EMPTY_PATH)
-		lookup_flags |= LOOKUP_EMPTY;
-	if (at_flags & AT_NO_AUTOMOUNT)
-		lookup_flags &= ~LOOKUP_AUTOMOUNT;
-	if (at_flags & AT_SYMLINK_NOFOLLOW)
-		lookup_flags &= ~LOOKUP_FOLLOW;
+	if (!all) {
+		ret = watch_path_at(dfd, path, at_flags, &p);
+		if (ret)
+			return ret;
+	}
 
 	wqueue = get_watch_queue(watch_fd);
 	if (IS_ERR(wqueue))
 		return PTR_ERR(wqueue);
-
-	if (at_flags & BLOCK_NOTIFY_ALL) {
+	if (all)
 		ret = block_notify_all(wqueue, watch_id);
-	} else {
-		ret = user_path_at(dfd, path, lookup_flags, &p);
-		if (!ret) {
-			ret = block_notify_path(&p, wqueue, watch_id);
-			path_put(&p);
-		}
-	}
-
+	else
+		ret = block_notify_path(&p, wqueue, watch_id);
 	put_watch_queue(wqueue);
 	return ret;
 }

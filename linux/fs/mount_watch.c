@@ -32,7 +32,6 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
-#include <linux/namei.h>
 #include <linux/nsproxy.h>
 #include <linux/rhashtable.h>
 #include <linux/security.h>
@@ -48,7 +47,7 @@
 /**
  * struct watch_point - A directory of a mount that is watched
  * @node: Link in watch_points, by @place.
- * @link: Link in mount::watch_points; after umount_tree() in dying_points.
+ * @link: Link in mount::watch_points; after umount_tree() in mnt_dying_watch_points.
  * @place: The mount and the directory.  The mount stays in memory until
  *	cleanup_mnt() has seen the directory go.
  * @id: The id of the mount.
@@ -100,9 +99,9 @@ static const struct rhashtable_params watch_point_params = {
 /* A dying point may still be in it beside the one that takes its place. */
 static struct rhltable watch_points;
 
-static LIST_HEAD(changed_mounts);	/* Protected by mount_lock */
+LIST_HEAD(mnt_changes);			/* Protected by mount_lock */
 static u64 told_batch;			/* Of the task that is telling changes */
-static LIST_HEAD(dying_points);		/* Protected by namespace_sem */
+LIST_HEAD(mnt_dying_watch_points);	/* Protected by namespace_sem */
 
 static struct mnt_state mnt_state(struct mount *m)
 {
@@ -127,16 +126,6 @@ static unsigned int mnt_state_diff(const struct mnt_state *a, const struct mnt_s
 	return diff;
 }
 
-static bool ns_is_watched(const struct mnt_namespace *ns)
-{
-	return !IS_ERR_OR_NULL(ns) && ns->nr_watches;
-}
-
-static bool is_changed(const struct mount *m)
-{
-	return !list_empty(&m->change.link);
-}
-
 static void put_aside(struct mount *m, unsigned int how)
 {
 	struct mnt_change *change = &m->change;
@@ -145,63 +134,26 @@ static void put_aside(struct mount *m, unsigned int how)
 	change->told = 0;
 	change->state = mnt_state(m);
 	change->ns = IS_ERR(m->mnt_ns) ? NULL : m->mnt_ns;
-	if (mnt_has_parent(m) && ns_is_watched(m->mnt_ns)) {
+	if (mnt_has_parent(m) && mnt_ns_is_watched(m->mnt_ns)) {
 		change->parent = m->mnt_parent;
 		change->mountpoint = dget(m->mnt_mountpoint);
 	} else {
 		change->parent = m;
 		change->mountpoint = NULL;
 	}
-	list_add_tail(&change->link, &changed_mounts);
+	list_add_tail(&change->link, &mnt_changes);
 }
 
-/**
- * mnt_changing - Say that a mount is about to change
- * @m: The mount.
- * @to: The namespace that it is about to enter, NULL if it does not.
- * @how: MNT_CHANGE_*, by what its place or propagation changes; 0 if neither does.
- *
- * To be called before its namespace, parent, mountpoint, attributes or
- * propagation change, as often as seems good.  namespace_unlock() is to follow;
- * where namespace_sem is not held, mnt_changed().
- *
- * Context: mount_lock held.
- * Return: true if somebody may want to know.
+/*
+ * The part of mnt_changing() for a mount that somebody may want to know of, or
+ * that has changed before.
  */
-bool mnt_changing(struct mount *m, struct mnt_namespace *to, unsigned int how)
+void __mnt_changing(struct mount *m, unsigned int how)
 {
-	lockdep_assert_held(&mount_lock.lock);
-
-	if (!IS_ERR_OR_NULL(m->mnt_ns))
-		m->mnt_ns->nr_changes++;
-	if (to && to != m->mnt_ns)
-		to->nr_changes++;
-
-	if (is_changed(m)) {
-		if (how)
-			m->change.how = how;
-		return true;
-	}
-	if (likely(!ns_is_watched(m->mnt_ns) && !ns_is_watched(to)))
-		return false;
-	put_aside(m, how);
-	return true;
-}
-
-/**
- * mnt_changed - Have changes told that were made without namespace_sem
- * @wanted: What mnt_changing() returned for any of them.
- *
- * When this returns they have been told, be it by another task.
- *
- * Context: Process context, without mount_lock, namespace_sem and s_umount.
- */
-void mnt_changed(bool wanted)
-{
-	if (wanted) {
-		namespace_lock();
-		namespace_unlock();
-	}
+	if (!mnt_is_changed(m))
+		put_aside(m, how);
+	else if (how)
+		m->change.how = how;
 }
 
 /*
@@ -212,7 +164,7 @@ static bool go_up(struct mount **mnt, struct dentry **dentry, bool former)
 {
 	struct mount *m = *mnt;
 
-	if (former && is_changed(m)) {
+	if (former && mnt_is_changed(m)) {
 		*mnt = m->change.parent;
 		*dentry = m->change.mountpoint;
 	} else {
@@ -363,19 +315,19 @@ static void post(struct watch_point *point, struct mount_notification *n, u32 fl
 
 static bool is_new(const struct mount *m)
 {
-	return is_changed(m) && m->mnt_ns && m->change.ns != m->mnt_ns;
+	return mnt_is_changed(m) && m->mnt_ns && m->change.ns != m->mnt_ns;
 }
 
 static bool is_gone(const struct mount *m)
 {
-	return is_changed(m) && m->change.ns && m->change.ns != m->mnt_ns;
+	return mnt_is_changed(m) && m->change.ns && m->change.ns != m->mnt_ns;
 }
 
 /* What a mount is like, as far as it has been told. */
 static struct mnt_state told_state(struct mount *m)
 {
 	guard(mount_locked_reader)();
-	return is_changed(m) ? m->change.state : mnt_state(m);
+	return mnt_is_changed(m) ? m->change.state : mnt_state(m);
 }
 
 static u32 how_flags(const struct mount *m)
@@ -433,7 +385,7 @@ static bool is_moved(const struct mount *m)
 {
 	const struct mnt_change *change = &m->change;
 
-	return is_changed(m) && m->mnt_ns && change->ns == m->mnt_ns &&
+	return mnt_is_changed(m) && m->mnt_ns && change->ns == m->mnt_ns &&
 	       (change->parent != m->mnt_parent ||
 		(change->mountpoint && change->mountpoint != m->mnt_mountpoint));
 }
@@ -511,7 +463,7 @@ static unsigned int changes_of_parent(const struct mount *m)
 	struct mnt_state now;
 
 	guard(mount_locked_reader)();
-	if (parent == m || !is_changed(parent))
+	if (parent == m || !mnt_is_changed(parent))
 		return 0;
 	now = mnt_state(parent);
 	return parent->change.told | mnt_state_diff(&parent->change.state, &now);
@@ -587,23 +539,12 @@ static void done_telling(struct mount *m, struct list_head *dentries)
 	change->parent = NULL;
 
 	now = mnt_state(m);
-	if (ns_is_watched(m->mnt_ns) && mnt_state_diff(&change->state, &now)) {
+	if (mnt_ns_is_watched(m->mnt_ns) && mnt_state_diff(&change->state, &now)) {
 		struct mnt_state told = change->state;
 
 		put_aside(m, 0);
 		change->state = told;
 	}
-}
-
-/**
- * mnt_changes_pending - Is there anything for mnt_tell_changes() to tell?
- *
- * Context: namespace_sem held exclusively.  What is changed meanwhile under
- * mount_lock alone is followed by mnt_changed().
- */
-bool mnt_changes_pending(void)
-{
-	return !list_empty_careful(&changed_mounts);
 }
 
 /**
@@ -620,7 +561,7 @@ void mnt_tell_changes(struct list_head *dentries)
 
 	/* They go on looking like changed ones, but nobody else moves them. */
 	scoped_guard(mount_locked_reader)
-		list_splice_init(&changed_mounts, &changed);
+		list_splice_init(&mnt_changes, &changed);
 
 	told_batch++;
 	list_for_each_entry(m, &changed, change.link) {
@@ -646,7 +587,7 @@ static void put_watch_point(struct watch_point *point)
 	scoped_guard(mount_locked_reader)
 		list_del_init(&point->link);
 	dput(point->place.dentry);
-	/* Pairs with the wait in mnt_wait_for_watch_points(): no access after it. */
+	/* Pairs with mnt_wait_for_watch_points(): no access after it. */
 	if (atomic_dec_and_test(&mnt->nr_watch_points))
 		wake_up_var(&mnt->nr_watch_points);
 	kfree_rcu(point, rcu);
@@ -678,15 +619,8 @@ static void kill_watch_point(struct watch_point *point)
 	put_watch_point(point);
 }
 
-/**
- * mnt_umount_watch_points - Have the watch points of a mount die
- * @m: The mount, which still knows its namespace.
- *
- * What is told before mnt_kill_watch_points() still reaches them.
- *
- * Context: namespace_sem held exclusively and mount_lock held.
- */
-void mnt_umount_watch_points(struct mount *m)
+/* The part of mnt_umount_watch_points() for a mount that has some. */
+void __mnt_umount_watch_points(struct mount *m)
 {
 	struct watch_point *point, *next;
 
@@ -695,28 +629,12 @@ void mnt_umount_watch_points(struct mount *m)
 		m->mnt_ns->nr_watches -= point->nr_watches;
 		/* If it has no user left, put_watch_point() is on its way. */
 		if (refcount_inc_not_zero(&point->usage))
-			list_add_tail(&point->link, &dying_points);
+			list_add_tail(&point->link, &mnt_dying_watch_points);
 	}
 }
 
-/**
- * mnt_take_dying_watch_points - Get what mnt_kill_watch_points() is to kill
- * @dying: Where to put them.
- *
- * Context: namespace_sem held exclusively.
- */
-void mnt_take_dying_watch_points(struct list_head *dying)
-{
-	list_splice_init(&dying_points, dying);
-}
-
-/**
- * mnt_kill_watch_points - Remove all watches of watch points
- * @dying: From mnt_take_dying_watch_points().
- *
- * Context: Process context.  The inodes that rmdir() and rename() lock may be.
- */
-void mnt_kill_watch_points(struct list_head *dying)
+/* The part of mnt_kill_watch_points() if there are any. */
+void __mnt_kill_watch_points(struct list_head *dying)
 {
 	struct watch_point *point, *next;
 
@@ -726,19 +644,10 @@ void mnt_kill_watch_points(struct list_head *dying)
 	}
 }
 
-/**
- * mnt_wait_for_watch_points - Wait until no watch point pins a dentry of a mount
- * @m: The mount, unmounted.
- *
- * All are dying.  This is for a close() of a queue that has begun to let go of
- * one and did not get to its end.
- */
-void mnt_wait_for_watch_points(struct mount *m)
+/* The part of mnt_wait_for_watch_points() that waits. */
+void __mnt_wait_for_watch_points(struct mount *m)
 {
-	/* Pairs with the atomic_dec_and_test() in put_watch_point(). */
-	if (atomic_read_acquire(&m->nr_watch_points))
-		wait_var_event(&m->nr_watch_points,
-			       !atomic_read_acquire(&m->nr_watch_points));
+	wait_var_event(&m->nr_watch_points, !atomic_read_acquire(&m->nr_watch_points));
 }
 
 /* Find the watch point on a directory of a mount and take a reference. */
@@ -945,23 +854,16 @@ static int unwatch_mounts(const struct path *path, struct watch_queue *wqueue)
 SYSCALL_DEFINE5(mount_notify, int, dfd, const char __user *, filename,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
 {
-	unsigned int lookup_flags = LOOKUP_AUTOMOUNT | LOOKUP_FOLLOW;
 	struct path path __free(path_put) = {};
 	struct watch_queue *wqueue;
 	int err;
 
-	if (at_flags & ~(AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW))
-		return -EINVAL;
 	if (watch_id < -1 || watch_id > 0xff)
 		return -EINVAL;
 
-	if (at_flags & AT_NO_AUTOMOUNT || watch_id < 0)
-		lookup_flags &= ~LOOKUP_AUTOMOUNT;
-	if (at_flags & AT_SYMLINK_NOFOLLOW)
-		lookup_flags &= ~LOOKUP_FOLLOW;
-
-	CLASS(filename_uflags, name)(filename, at_flags);
-	err = filename_lookup(dfd, name, lookup_flags, &path, NULL);
+	/* What is not mounted has no watch to remove. */
+	err = watch_path_at(dfd, filename,
+			    watch_id < 0 ? at_flags | AT_NO_AUTOMOUNT : at_flags, &path);
 	if (err)
 		return err;
 	if (!d_can_lookup(path.dentry))

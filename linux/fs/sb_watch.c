@@ -17,7 +17,6 @@
 #include <linux/fserror.h>
 #include <linux/mount.h>
 #include <linux/mutex.h>
-#include <linux/namei.h>
 #include <linux/quota.h>
 #include <linux/sb_watch.h>
 #include <linux/security.h>
@@ -725,42 +724,29 @@ static int sb_notify_path(const struct path *path, struct watch_queue *wqueue,
 SYSCALL_DEFINE5(sb_notify, int, dfd, const char __user *, path,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
 {
-	unsigned int lookup_flags = LOOKUP_FOLLOW | LOOKUP_AUTOMOUNT;
+	bool all = at_flags & SB_NOTIFY_ALL;
+	struct path p __free(path_put) = {};
 	struct watch_queue *wqueue;
-	struct path p;
 	int ret;
 
 	if (watch_id < -1 || watch_id > 0xff)
 		return -EINVAL;
-	if (at_flags & ~(AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW |
-			 SB_NOTIFY_ALL | SB_NOTIFY_SUBMOUNTS))
+	if (all && (at_flags != SB_NOTIFY_ALL || dfd != AT_FDCWD || path))
 		return -EINVAL;
-	if (at_flags & SB_NOTIFY_ALL &&
-	    (at_flags != SB_NOTIFY_ALL || dfd != AT_FDCWD || path))
-		return -EINVAL;
-
-	if (at_flags & AT_EMPTY_PATH)
-		lookup_flags |= LOOKUP_EMPTY;
-	if (at_flags & AT_NO_AUTOMOUNT)
-		lookup_flags &= ~LOOKUP_AUTOMOUNT;
-	if (at_flags & AT_SYMLINK_NOFOLLOW)
-		lookup_flags &= ~LOOKUP_FOLLOW;
+	if (!all) {
+		ret = watch_path_at(dfd, path, at_flags & ~SB_NOTIFY_SUBMOUNTS, &p);
+		if (ret)
+			return ret;
+	}
 
 	wqueue = get_watch_queue(watch_fd);
 	if (IS_ERR(wqueue))
 		return PTR_ERR(wqueue);
-
-	if (at_flags & SB_NOTIFY_ALL) {
+	if (all)
 		ret = sb_notify_all(wqueue, watch_id);
-	} else {
-		ret = user_path_at(dfd, path, lookup_flags, &p);
-		if (!ret) {
-			ret = sb_notify_path(&p, wqueue, watch_id,
-					     at_flags & SB_NOTIFY_SUBMOUNTS);
-			path_put(&p);
-		}
-	}
-
+	else
+		ret = sb_notify_path(&p, wqueue, watch_id,
+				     at_flags & SB_NOTIFY_SUBMOUNTS);
 	put_watch_queue(wqueue);
 	return ret;
 }

@@ -157,6 +157,31 @@ static void test_object_bound(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, add(test, 2, f->cred, ULONG_MAX, NULL), 0);
 }
 
+static void test_shared_cred(struct kunit *test)
+{
+	struct cred *cred = prepare_creds();
+	struct watch *one, *two, *three;
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	KUNIT_ASSERT_EQ(test, add(test, 0, NULL, ULONG_MAX, &one), 0);
+	KUNIT_ASSERT_EQ(test, add(test, 1, NULL, ULONG_MAX, &two), 0);
+	KUNIT_EXPECT_PTR_EQ(test, one->cred, two->cred);
+	KUNIT_EXPECT_PTR_NE(test, one->cred, current_cred());
+
+	/* Other credentials have a copy of their own, which outlives them. */
+	scoped_with_creds(cred)
+		ret = add(test, 2, NULL, ULONG_MAX, &three);
+	KUNIT_EXPECT_PTR_EQ(test, cred->watch_cred, three->cred);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&cred->watch_cred->usage), 2);
+	put_cred(cred);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	rcu_barrier();
+	KUNIT_EXPECT_PTR_NE(test, three->cred, one->cred);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&three->cred->usage), 1);
+	KUNIT_EXPECT_NULL(test, three->cred->watch_cred);
+}
+
 /* Give a user who has no watches yet. */
 static const struct cred *cred_of(struct kunit *test, uid_t uid)
 {
@@ -305,6 +330,7 @@ static void test_loss(struct kunit *test)
 }
 
 static struct kunit_case watch_queue_test_cases[] = {
+	KUNIT_CASE(test_shared_cred),
 	KUNIT_CASE(test_object_bound),
 	KUNIT_CASE(test_user_bound),
 	KUNIT_CASE(test_refused),

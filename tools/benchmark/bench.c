@@ -113,7 +113,6 @@ int main(int argc, char **argv)
 		{ "consume", bench_consume },
 		{ "post", bench_post },
 		{ "fanout", bench_fanout },
-		{ "idle", bench_idle },
 		{ "storm", bench_storm },
 		{ "memory", bench_memory },
 		{ "posters", bench_posters },

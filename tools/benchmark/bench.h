@@ -125,7 +125,6 @@ void bench_learn(int argc, char **argv);
 void bench_consume(int argc, char **argv);
 void bench_post(int argc, char **argv);
 void bench_fanout(int argc, char **argv);
-void bench_idle(int argc, char **argv);
 void bench_storm(int argc, char **argv);
 void bench_memory(int argc, char **argv);
 void bench_posters(int argc, char **argv);

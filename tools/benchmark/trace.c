@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -56,15 +57,28 @@ static void trace_filtered(const char *peer, int fd)
 /* What nobody watches, for comparison with a kernel where nobody can. */
 static void trace_idle(void)
 {
+	int disk = sys_open("/dev/nullb0", O_RDONLY | O_DIRECT);
+	int32_t unwatched = make_key(1);
+	void *block;
+
+	if (disk < 0 || posix_memalign(&block, 4096, 4096))
+		die("/dev/nullb0");
 	make_mounts(0);
 	for (int i = 0; i < 4; i++) {
+		update_key(unwatched);
+		check(pread(disk, block, 4096, 0), "read a block");
 		mount_spare();
 		umount_spare();
 	}
+	trace_next("idle-key", "__x64_sys_keyctl", 0);
+	update_key(unwatched);
+	trace_next("idle-block", "__x64_sys_pread64", 0);
+	check(pread(disk, block, 4096, 0), "read a block");
 	trace_next("idle-mount", "__x64_sys_mount", 0);
 	mount_spare();
 	trace_next("idle-umount", "__x64_sys_umount", 0);
 	umount_spare();
+	close(disk);
 }
 
 /* A process sleeps in poll(): from the call that wakes it to when it sleeps again. */

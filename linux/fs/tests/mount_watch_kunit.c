@@ -3,6 +3,7 @@
  * KUnit tests of watches on mounts, part of fs/mount_watch.c
  */
 #include <linux/mount.h>
+#include <linux/namei.h>
 #include "watch_kunit.h"
 
 /*

@@ -150,9 +150,14 @@ pub(crate) struct BadSize;
 ///
 /// - `mask + 1` is a power of two and at least [`MIN_SLOTS`].
 /// - `head & mask` is 0 or at least [`HEADER_SLOTS`].
+/// - The `room` slots from `head` on lie within the ring, behind the header, and were free when
+///   `tail` was last loaded to find room. There are none while [`OVERRUN`] or [`CORRUPT`] is up.
+///
+/// What makes a post exclusive also orders its stores after that load of `tail`, by an earlier post.
 pub(crate) struct Ring {
     head: u32,
     mask: u32,
+    room: u32,
     status: Status,
 }
 
@@ -167,6 +172,7 @@ impl Ring {
         Ok(Self {
             head: HEADER_SLOTS,
             mask: slots.wrapping_sub(1),
+            room: 0,
             status,
         })
     }
@@ -196,27 +202,31 @@ impl Ring {
     #[must_use = "tells whether to wake the reader"]
     pub(crate) fn post(&mut self, words: &impl Words, record: &Record<'_>) -> bool {
         let slots = record.slots();
-        let at = self.head & self.mask;
-        let tail = words.load_tail();
-        let used = self.head.wrapping_sub(tail);
 
-        // Nearly always there is nothing else to store, and room for the record right at `head`,
-        // which is not where the header is. With a corrupt `tail` more slots are used than exist.
-        if self.status.is(OVERRUN | CORRUPT)
-            || used > self.slots().wrapping_sub(slots)
-            || slots > self.slots().wrapping_sub(at)
-            || at == 0
-        {
-            return self.post_anywhere(words, *record, tail);
+        let Some(room) = self.room.checked_sub(slots) else {
+            return self.post_anywhere(words, *record);
+        };
+        let before = self.head;
+
+        words.store_record(before & self.mask, record);
+        // INVARIANT: What `head` is moved by now is no room any more.
+        self.room = room;
+
+        let tail = self.publish(words, before.wrapping_add(slots));
+
+        // A reader takes a record as a whole, so `tail` was not ahead of `head` or is not behind it.
+        if before.wrapping_sub(tail) > self.slots().wrapping_sub(slots) && tail != self.head {
+            self.toggle_corrupt(words);
+            return true;
         }
-        words.store_record(at, record);
-        self.publish(words, self.head.wrapping_add(slots))
+        tail == before
     }
 
-    /// Does the same, whatever there may be in the way.
+    /// Does the same, whatever there may be in the way, and finds out how much room there is.
     #[inline(never)]
-    fn post_anywhere(&mut self, words: &impl Words, record: Record<'_>, tail: u32) -> bool {
+    fn post_anywhere(&mut self, words: &impl Words, record: Record<'_>) -> bool {
         let flags = self.status.flags;
+        let tail = words.load_tail();
         let free = self.free(words, tail);
 
         // A corrupt `tail` leaves `None`, which is less than any need.
@@ -227,7 +237,11 @@ impl Ring {
         let at = self.store_loss(words);
         let end = self.store(words, at, record.slots(), record.values());
 
-        self.publish(words, end)
+        let before = self.head;
+
+        // INVARIANT: As for `tail`, which was sane, and for `end`, where `head` goes now.
+        self.room = self.room_at(end, tail);
+        self.publish(words, end) == before
     }
 
     /// Counts a record of type `kind` as lost that could not even be made.
@@ -273,7 +287,7 @@ impl Ring {
         if free >= Some(self.needed(MAX_SLOTS)) {
             let end = self.store_loss(words);
 
-            // The reader is about to be told.
+            // The reader is about to be told. There was no room, as there was a loss to tell.
             let _ = self.publish(words, end);
         }
     }
@@ -297,6 +311,8 @@ impl Ring {
     fn free(&mut self, words: &impl Words, tail: u32) -> Option<u32> {
         let free = self.slots().checked_sub(self.head.wrapping_sub(tail));
 
+        // INVARIANT: No more than before.
+        self.room = self.room.min(free.unwrap_or(0));
         if self.status.is(CORRUPT) != free.is_none() {
             self.toggle_corrupt(words);
         }
@@ -306,7 +322,22 @@ impl Ring {
     #[cold]
     fn toggle_corrupt(&mut self, words: &impl Words) {
         self.status.flags ^= CORRUPT;
+        // INVARIANT: None while the flag is up.
+        self.room = 0;
         self.publish_status(words);
+    }
+
+    /// Returns how many slots from `at` on can be used without another look, given a sane `tail`.
+    fn room_at(&self, at: u32, tail: u32) -> u32 {
+        match at & self.mask {
+            // Here is the header.
+            0 => 0,
+            slot => {
+                let free = self.slots().wrapping_sub(at.wrapping_sub(tail));
+
+                free.min(self.slots().wrapping_sub(slot))
+            }
+        }
     }
 
     /// Returns how many slots the loss record that is due and a record of `slots` take.
@@ -378,27 +409,29 @@ impl Ring {
     /// to read, and when a flag goes up that was not in `flags`.
     fn count_lost(&mut self, words: &impl Words, kind: u32, flags: u32) -> bool {
         self.status.lose(kind);
+        // INVARIANT: None while `OVERRUN` is up.
+        self.room = 0;
         self.publish_status(words);
 
-        let drained = self.publish(words, self.head);
+        let drained = self.publish(words, self.head) == self.head;
 
         drained || self.status.flags & !flags != 0
     }
 
-    /// Moves `head`, and returns whether the reader had caught up with where it was.
+    /// Moves `head`, and returns what `tail` is after that.
+    ///
+    /// Whoever moves it by a record, or stays, wakes the reader if `tail` is where `head` was.
     #[inline]
-    fn publish(&mut self, words: &impl Words, head: u32) -> bool {
-        let before = self.head;
-
+    fn publish(&mut self, words: &impl Words, head: u32) -> u32 {
         // INVARIANT: `head` is the end of a record, which starts after the header and does not
-        // go beyond the end of the ring, or stays where it was.
+        // go beyond the end of the ring, or stays where it was. The caller has seen to `room`.
         self.head = head;
         words.publish_head(head);
 
-        // A second look at `tail`, after the barrier: either it finds the last `tail` that the
-        // reader stored before its fence, or the reader's loads after that fence, of `head` and
-        // `lost`, find what was published here, and it does not go to sleep.
-        words.load_tail() == before
+        // A look at `tail` after the barrier: either it finds the last `tail` that the reader
+        // stored before its fence, or the reader's loads after that fence, of `head` and `lost`,
+        // find what was published here, and it does not go to sleep.
+        words.load_tail()
     }
 
     fn store_slots(&self, words: &impl Words, first: u32, values: impl IntoIterator<Item = u64>) {
@@ -450,7 +483,7 @@ mod tests {
         formatted: Cell<bool>,
         /// A store hit no slot, or a part of the header that is written only once.
         stray: Cell<bool>,
-        /// What the reader stores to `tail` once that has been loaded.
+        /// What the reader stores to `tail` while `head` is published.
         next_tail: Cell<Option<u32>>,
     }
 
@@ -550,15 +583,13 @@ mod tests {
 
         fn publish_head(&self, head: u32) {
             self.set(1, pair(head, halves(self.slot(1)).1));
-        }
-
-        fn load_tail(&self) -> u32 {
-            let tail = self.tail();
-
             if let Some(next) = self.next_tail.take() {
                 self.set_tail(next);
             }
-            tail
+        }
+
+        fn load_tail(&self) -> u32 {
+            self.tail()
         }
     }
 
@@ -581,6 +612,7 @@ mod tests {
         let ring = Ring {
             head,
             mask: SLOTS - 1,
+            room: 0,
             status: Status::default(),
         };
         let memory = format(&ring);
@@ -913,6 +945,50 @@ mod tests {
     }
 
     #[test]
+    fn corruption_is_found_behind_known_room() -> Result<(), record::Error> {
+        let bytes = sample(1, 24, 1);
+        let record = Record::first(&bytes)?;
+
+        for used in [SLOTS + 1, 1 << 31, u32::MAX - 3] {
+            let (mut ring, memory) = ring_at(HEADER_SLOTS);
+
+            assert!(ring.post(&memory, &record));
+            // What was free is free: it takes no look at `tail` to post there, but one follows.
+            memory.set_tail(ring.head().wrapping_sub(used));
+            assert!(ring.post(&memory, &record));
+            assert_eq!(memory.flags(), CORRUPT);
+            assert_eq!(memory.lost(), 0);
+            assert!(ring.post(&memory, &record));
+            assert_eq!(memory.flags(), CORRUPT | OVERRUN);
+            assert_eq!(memory.lost(), 1);
+            assert!(memory.agrees_with(&ring));
+
+            memory.set_tail(HEADER_SLOTS);
+            assert!(!ring.post(&memory, &record));
+            assert!(memory.takes(&record));
+            assert!(memory.takes(&record));
+            assert!(memory.takes_loss(1, 1 << 1));
+            assert!(memory.takes(&record));
+            assert!(memory.take().is_none());
+        }
+
+        // Where the record is going to be, or back so far that it was not free.
+        for tail in [
+            HEADER_SLOTS + 4,
+            HEADER_SLOTS + 5,
+            (HEADER_SLOTS + 4).wrapping_sub(SLOTS),
+        ] {
+            let (mut ring, memory) = ring_at(HEADER_SLOTS);
+
+            assert!(ring.post(&memory, &record));
+            memory.set_tail(tail);
+            assert!(ring.post(&memory, &record));
+            assert_eq!(memory.flags(), CORRUPT);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn corruption_wakes_once_during_overrun_too() -> Result<(), record::Error> {
         let bytes = sample(1, 8, 1);
         let record = Record::first(&bytes)?;
@@ -947,7 +1023,7 @@ mod tests {
     }
 
     #[test]
-    fn second_look_decides_the_wake_up() -> Result<(), record::Error> {
+    fn last_look_decides_the_wake_up() -> Result<(), record::Error> {
         let bytes = sample(1, 8, 1);
         let record = Record::first(&bytes)?;
         let (mut ring, memory) = ring_at(HEADER_SLOTS);
@@ -958,10 +1034,10 @@ mod tests {
         assert_eq!(memory.tail(), first);
         // The reader lags behind.
         assert!(!ring.post(&memory, &record));
-        // The reader catches up with what was there between the looks.
+        // The reader catches up with what was there before the last look.
         memory.next_tail.set(Some(third));
         assert!(ring.post(&memory, &record));
-        // The reader catches up between the looks with the new record as well.
+        // The reader catches up with the new record as well before the last look.
         memory.set_tail(second);
         memory.next_tail.set(Some(ring.head() + 1));
         assert!(!ring.post(&memory, &record));

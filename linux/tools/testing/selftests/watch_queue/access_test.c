@@ -6,7 +6,6 @@
  */
 
 #include <errno.h>
-#include <grp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,14 +19,11 @@
 #include <linux/sched.h>
 
 #include "disk.h"
-#include "kselftest_harness.h"
+#include "expect.h"
 #include "mounts.h"
+#include "people.h"
 
 #define TAG		0x66
-
-/* Two users, each of a group with the same number. */
-#define ALICE		12345
-#define BOB		12346
 
 #define OVERFLOW_ID	65534	/* What an ID is that has no name here */
 
@@ -54,17 +50,6 @@ static const char * const place_names[NR_PLACES] = {
 	"container", "chroot", "user in a chroot",
 };
 
-static int become(unsigned int id, unsigned int group)
-{
-	gid_t groups[1] = { group };
-
-	if (setgroups(group ? 1 : 0, groups) || setresgid(id, id, id) ||
-	    setresuid(id, id, id))
-		return -errno;
-	/* What is in /proc/self now belongs to root otherwise. */
-	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) ? -errno : 0;
-}
-
 static int drop_caps(void)
 {
 	struct __user_cap_header_struct header = {
@@ -73,23 +58,6 @@ static int drop_caps(void)
 	struct __user_cap_data_struct data[2] = { 0 };
 
 	return syscall(__NR_capset, &header, data) ? -errno : 0;
-}
-
-static int enter_userns(unsigned int id, unsigned int other_namespaces)
-{
-	char map[32];
-	int ret;
-
-	ret = sys_unshare(CLONE_NEWUSER | other_namespaces);
-	if (ret)
-		return ret;
-	snprintf(map, sizeof(map), "0 %u 1", id);
-	ret = write_string("/proc/self/uid_map", map);
-	if (!ret)
-		ret = write_string("/proc/self/setgroups", "deny");
-	if (!ret)
-		ret = write_string("/proc/self/gid_map", map);
-	return ret;
 }
 
 /* A tmpfs of its own becomes the root, and nothing else is left. */
@@ -126,9 +94,7 @@ static int enter(enum place place)
 	} else if (place == ROOT || place == CHROOT) {
 		ret = 0;
 	} else {
-		ret = become(ALICE, 0);
-		if (!ret && place == USERNS)
-			ret = enter_userns(ALICE, 0);
+		ret = become(place == USERNS ? &alice_as_root : &alice);
 		if (!ret && place == CONTAINER)
 			ret = enter_container();
 	}
@@ -420,13 +386,6 @@ static int cause_events(void *arg)
 	return ret < 0 ? ret : 0;
 }
 
-static void expect_nothing(struct __test_metadata *_metadata, struct queue *q)
-{
-	union record rec;
-
-	ASSERT_EQ(0, queue_next(q, &rec, 0));
-}
-
 static bool have_queues(enum queue_kind kind)
 {
 	struct queue q;
@@ -619,23 +578,7 @@ FIXTURE(container)
 	struct child child;
 };
 
-FIXTURE_VARIANT(container)
-{
-	enum queue_kind kind;
-	unsigned int size;
-};
-
-FIXTURE_VARIANT_ADD(container, pipe)
-{
-	.kind = QUEUE_PIPE,
-	.size = 64,
-};
-
-FIXTURE_VARIANT_ADD(container, device)
-{
-	.kind = QUEUE_DEVICE,
-	.size = 1,
-};
+QUEUE_VARIANTS(container, 64, 1);
 
 static int enter_container_fn(void *arg)
 {
@@ -658,11 +601,10 @@ FIXTURE_SETUP(container)
 	self->out.write_fd = -1;
 	if (cannot_test())
 		SKIP(return, "%s", cannot_test());
-	if (!have_queues(variant->kind))
-		SKIP(return, "no such queue");
+	if (!open_or_skip(_metadata, &self->in, variant->kind, variant->size))
+		return;
 	ASSERT_EQ(0, prepare_dir());
 	ASSERT_LT(0, join_new_session());
-	ASSERT_EQ(0, queue_open(&self->in, variant->kind, variant->size));
 	ASSERT_EQ(0, queue_open(&self->out, variant->kind, variant->size));
 	ret = start_child(&self->child, enter_container_fn, NULL);
 	if (ret == -EINVAL || ret == -ENOSPC)
@@ -713,7 +655,7 @@ TEST_F(container, isolation)
 struct from_outside {
 	int dir, fd;
 	enum place place;
-	unsigned int user;		/* In the place USER */
+	struct someone who;		/* In the place USER */
 	int results[3];
 };
 
@@ -723,7 +665,7 @@ static int from_outside_fn(void *arg)
 	int ret;
 
 	if (o->place == USER)
-		ret = become(o->user, 0);
+		ret = become(&o->who);
 	else
 		ret = enter(o->place);
 	o->results[0] = mount_notify(o->dir, "", AT_EMPTY_PATH, o->fd, TAG);
@@ -763,7 +705,7 @@ TEST_F(container, from_outside)
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		shared->place = cases[i].place;
-		shared->user = cases[i].user;
+		shared->who.uid = cases[i].user;
 		ASSERT_EQ(0, start_child(&child, from_outside_fn, shared))
 			TH_LOG("%s", cases[i].name);
 		for (j = 0; j < ARRAY_SIZE(shared->results); j++)
@@ -805,7 +747,7 @@ static int slave_fn(void *arg)
 	const struct queue *q = arg;
 	int ret;
 
-	ret = become(ALICE, 0);
+	ret = become(&alice);
 	if (!ret)
 		ret = enter_userns(ALICE, CLONE_NEWNS);
 	if (!ret)
@@ -846,7 +788,7 @@ TEST_F(container, propagation)
 
 struct quota {
 	const char *dir;
-	unsigned int user, group;
+	struct someone who;
 	int fd;
 };
 
@@ -856,7 +798,7 @@ static int use_quota_fn(void *arg)
 	char path[64];
 	int ret, i;
 
-	ret = become(quota->user, 0);
+	ret = become(&quota->who);
 	for (i = 0; i < 2 && !ret; i++) {
 		snprintf(path, sizeof(path), "%s/%d", quota->dir, i);
 		ret = mkdir(path, 0755) ? -errno : 0;
@@ -869,9 +811,7 @@ static int watch_quota_fn(void *arg)
 	const struct quota *quota = arg;
 	int ret;
 
-	ret = become(quota->user, quota->group);
-	if (!ret)
-		ret = enter_userns(quota->user, 0);
+	ret = become(&quota->who);
 	if (!ret)
 		ret = sb_notify(AT_FDCWD, quota->dir, 0, quota->fd, TAG);
 	return ret;
@@ -895,9 +835,12 @@ static void expect_quota(struct __test_metadata *_metadata, struct queue *q,
 TEST_F(container, quota)
 {
 	/* Alice is also in Bob's group, for which she has no name inside. */
-	struct quota watcher = { .user = ALICE, .group = BOB, .fd = self->in.fd };
-	struct quota user = { .dir = "usrquota", .user = ALICE };
-	struct quota group = { .dir = "grpquota", .user = BOB };
+	struct quota watcher = {
+		.who = { .uid = ALICE, .group = BOB, .in_userns = true },
+		.fd = self->in.fd,
+	};
+	struct quota user = { .dir = "usrquota", .who = alice };
+	struct quota group = { .dir = "grpquota", .who = bob };
 	struct child child;
 
 	ASSERT_EQ(0, mkdir("usrquota", 0755));

@@ -19,12 +19,8 @@
 
 #include "blocks.h"
 #include "disk.h"
-#include "kselftest_harness.h"
+#include "expect.h"
 #include "people.h"
-#include "watch_queue.h"
-
-/* <sys/mount.h> has it, which does not go together with linux/mount.h. */
-#define MNT_DETACH	2
 
 #define TAG		0x33
 #define NEW_TAG		0x44
@@ -42,17 +38,6 @@
 /* With one of these, the range is marked as a hint. */
 #define INEXACT		0x100
 
-static int or_errno(long ret)
-{
-	return ret < 0 ? -errno : ret;
-}
-
-static int block_notify(int dfd, const char *path, unsigned int flags, int fd,
-			int tag)
-{
-	return or_errno(syscall(__NR_block_notify, dfd, path, flags, fd, tag));
-}
-
 static int watch_dev(const char *path, int fd, int tag)
 {
 	return block_notify(AT_FDCWD, path, 0, fd, tag);
@@ -63,16 +48,7 @@ static int watch_all(int fd, int tag)
 	return block_notify(AT_FDCWD, NULL, BLOCK_NOTIFY_ALL, fd, tag);
 }
 
-static int do_mount(const char *source, const char *path, const char *type,
-		    unsigned long flags, const char *options)
-{
-	return or_errno(syscall(__NR_mount, source, path, type, flags, options));
-}
-
-static int do_umount(const char *path, int flags)
-{
-	return or_errno(syscall(__NR_umount2, path, flags));
-}
+#define DM_SIZE		32
 
 /*
  * Every test is in a mount namespace of its own, in a tmpfs where device nodes
@@ -80,38 +56,20 @@ static int do_umount(const char *path, int flags)
  */
 FIXTURE(block)
 {
-	char dir[32];
+	char dir[DIR_SIZE];
 	struct queue queue;
 	struct disk disks[2];
 	struct scsi scsi;
 	struct trace trace;
 	int loop;
-	char dm[2][32];		/* Names, those above others first */
+	char dm[2][DM_SIZE];	/* Names, those above others first */
 	bool mirror;		/* There is one, called "mirror" */
 };
 
-FIXTURE_VARIANT(block)
-{
-	enum queue_kind kind;
-	unsigned int size;
-};
-
-FIXTURE_VARIANT_ADD(block, pipe)
-{
-	.kind = QUEUE_PIPE,
-	.size = 64,
-};
-
-FIXTURE_VARIANT_ADD(block, device)
-{
-	.kind = QUEUE_DEVICE,
-	.size = 1,
-};
+QUEUE_VARIANTS(block, 64, 1);
 
 FIXTURE_SETUP(block)
 {
-	int ret;
-
 	self->queue.fd = -1;
 	self->queue.write_fd = -1;
 	self->loop = -1;
@@ -119,17 +77,10 @@ FIXTURE_SETUP(block)
 		SKIP(return, "no CONFIG_BLK_NOTIFICATIONS");
 	if (geteuid() != 0)
 		SKIP(return, "not root");
-	ret = queue_open(&self->queue, variant->kind, variant->size);
-	if (no_queue(&self->queue, ret))
-		SKIP(return, "%s", no_queue(&self->queue, ret));
-	ASSERT_EQ(0, ret);
+	if (!open_or_skip(_metadata, &self->queue, variant->kind, variant->size))
+		return;
 
-	strcpy(self->dir, "/tmp/watch_queue.XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->dir));
-	ASSERT_EQ(0, unshare(CLONE_NEWNS));
-	ASSERT_EQ(0, do_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	ASSERT_EQ(0, do_mount("none", self->dir, "tmpfs", 0, "mode=755"));
-	ASSERT_EQ(0, chdir(self->dir));
+	ASSERT_EQ(0, enter_dir(self->dir));
 }
 
 FIXTURE_TEARDOWN(block)
@@ -151,11 +102,12 @@ FIXTURE_TEARDOWN(block)
 	scsi_remove(&self->scsi);
 	for (i = 0; i < ARRAY_SIZE(self->disks); i++)
 		disk_put(&self->disks[i]);
-	if (self->dir[0]) {
-		chdir("/");
-		do_umount(self->dir, MNT_DETACH);
-		rmdir(self->dir);
-	}
+	leave_dir(self->dir);
+}
+
+static bool is_absent(int ret)
+{
+	return ret == -ENOENT || ret == -ENODEV;
 }
 
 /*
@@ -183,9 +135,52 @@ static int add_disk(struct disk *disk, const char *node, const char *options)
 	return ret ?: disk_insert(disk, node);
 }
 
-static bool is_absent(int ret)
+/*
+ * The same, and the number of the device; or skip the test: 0, and then the
+ * caller is to return.
+ */
+static unsigned long long disk_or_skip(struct __test_metadata *_metadata,
+				       struct disk *disk, const char *node,
+				       const char *options)
 {
-	return ret == -ENOENT || ret == -ENODEV;
+	unsigned long long dev;
+	int ret;
+
+	ret = add_disk(disk, node, options);
+	if (is_absent(ret))
+		SKIP(return 0, "no null_blk");
+	ASSERT_EQ(0, ret);
+	dev = device_number(node);
+	ASSERT_NE(0, dev);
+	return dev;
+}
+
+/* A SCSI disk likewise, as "scsi". */
+static unsigned long long scsi_or_skip(struct __test_metadata *_metadata,
+				       struct scsi *scsi)
+{
+	unsigned long long dev;
+	int ret;
+
+	ret = scsi_add(scsi, "scsi");
+	if (is_absent(ret))
+		SKIP(return 0, "no scsi_debug");
+	ASSERT_EQ(0, ret);
+	dev = device_number("scsi");
+	ASSERT_NE(0, dev);
+	return dev;
+}
+
+/* Have reads of a disk fail with the status @status, or skip the test: false. */
+static bool fail_or_skip(struct __test_metadata *_metadata,
+			 const struct disk *disk, const char *status)
+{
+	int ret = block_fail(disk->name, "READ", status);
+
+	if (is_absent(ret))
+		SKIP(return false, "no error injection in the block layer");
+	ASSERT_EQ(0, ret);
+	return true;
 }
 
 /* Where a node is "disk", that of its partition 1 is "disk1". */
@@ -252,26 +247,6 @@ static void expect_io(struct __test_metadata *_metadata, struct queue *q,
 		     nr);
 }
 
-static void expect_removal(struct __test_metadata *_metadata, struct queue *q,
-			   unsigned int tag, unsigned long long dev)
-{
-	union record rec;
-
-	ASSERT_EQ(1, queue_next(q, &rec, SOON));
-	ASSERT_EQ(WATCH_TYPE_META, rec_type(&rec));
-	ASSERT_EQ(WATCH_META_REMOVAL_NOTIFICATION, rec_subtype(&rec));
-	ASSERT_EQ(sizeof(rec.removal), rec_len(&rec));
-	ASSERT_EQ(tag, rec_tag(&rec));
-	ASSERT_EQ(dev, rec.removal.id);
-}
-
-static void expect_nothing(struct __test_metadata *_metadata, struct queue *q)
-{
-	union record rec;
-
-	ASSERT_EQ(0, queue_next(q, &rec, 0));
-}
-
 /* The next error that the tracepoint tells of this disk. */
 static int next_traced(struct trace *trace, unsigned long long dev,
 		       struct traced *traced)
@@ -319,12 +294,10 @@ TEST_F(block, operations)
 	unsigned int turn;
 	int ret;
 
-	ret = add_disk(&self->disks[0], "disk",
-		       "memory_backed=1 discard=1 max_sectors=2048");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	dev = device_number("disk");
+	dev = disk_or_skip(_metadata, &self->disks[0], "disk",
+			   "memory_backed=1 discard=1 max_sectors=2048");
+	if (!dev)
+		return;
 	ASSERT_EQ(0, disk_set(&self->disks[0], "badblocks", "+100-101"));
 	ASSERT_EQ(0, watch_dev("disk", q->fd, TAG));
 
@@ -357,13 +330,11 @@ TEST_F(block, write_then_flush)
 {
 	struct queue *q = &self->queue;
 	unsigned long long dev;
-	int ret;
 
-	ret = add_disk(&self->disks[0], "disk", "memory_backed=1 cache_size=1 fua=0");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	dev = device_number("disk");
+	dev = disk_or_skip(_metadata, &self->disks[0], "disk",
+			   "memory_backed=1 cache_size=1 fua=0");
+	if (!dev)
+		return;
 	ASSERT_EQ(0, disk_set(&self->disks[0], "badblocks", "+100-101"));
 	ASSERT_EQ(0, watch_dev("disk", q->fd, TAG));
 	ASSERT_EQ(-EIO, do_io("disk", IO_WRITE_SYNC, 96, 8));
@@ -423,11 +394,9 @@ TEST_F(block, causes)
 	unsigned long long dev;
 	int ret, fd;
 
-	ret = scsi_add(&self->scsi, "scsi");
-	if (is_absent(ret))
-		SKIP(return, "no scsi_debug");
-	ASSERT_EQ(0, ret);
-	dev = device_number("scsi");
+	dev = scsi_or_skip(_metadata, &self->scsi);
+	if (!dev)
+		return;
 	ASSERT_EQ(0, watch_dev("scsi", q->fd, TAG));
 	ASSERT_EQ(0, do_io("scsi", IO_READ, 16, 8));
 	expect_nothing(_metadata, q);
@@ -474,11 +443,9 @@ TEST_F(block, commands)
 	char name[40];
 	int ret;
 
-	ret = scsi_add(&self->scsi, "scsi");
-	if (is_absent(ret))
-		SKIP(return, "no scsi_debug");
-	ASSERT_EQ(0, ret);
-	dev = device_number("scsi");
+	dev = scsi_or_skip(_metadata, &self->scsi);
+	if (!dev)
+		return;
 	ASSERT_EQ(0, watch_dev("scsi", q->fd, TAG));
 
 	ASSERT_EQ(0, scsi_bad_medium(bad, 10));
@@ -530,11 +497,9 @@ TEST_F_TIMEOUT(block, timeout, 60)
 	unsigned long long dev;
 	int ret;
 
-	ret = add_disk(&self->disks[0], "disk", "");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	dev = device_number("disk");
+	dev = disk_or_skip(_metadata, &self->disks[0], "disk", "");
+	if (!dev)
+		return;
 	ret = disk_set(&self->disks[0], "timeout_inject/probability", "100");
 	if (is_absent(ret))
 		SKIP(return, "no fault injection in null_blk");
@@ -609,13 +574,10 @@ TEST_F(block, partitions)
 	const struct part_op *op;
 	unsigned int turn, i;
 	char node[16];
-	int ret;
 
-	ret = add_disk(&self->disks[0], "disk",
-		       "memory_backed=1 discard=1 max_sectors=2048");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk",
+			  "memory_backed=1 discard=1 max_sectors=2048"))
+		return;
 	ASSERT_EQ(0, watch_dev("disk", q->fd, TAG));
 	for (i = 0; i < NR_PARTS; i++) {
 		ASSERT_EQ(0, add_part(&self->disks[0], "disk", i + 1,
@@ -758,14 +720,14 @@ static const struct status {
  * Add a device of the device mapper.  A "%s" in @table is the major and minor
  * number of @below.
  */
-static int add_mapped(char *name, size_t size, const char *node,
-		      const char *table, const char *below)
+static int add_mapped(char name[DM_SIZE], const char *node, const char *table,
+		      const char *below)
 {
 	unsigned long long dev = device_number(below);
 	char number[24], line[128];
 	int ret;
 
-	snprintf(name, size, "watch_queue%d-%s", getpid(), node);
+	snprintf(name, DM_SIZE, "watch_queue%d-%s", getpid(), node);
 	snprintf(number, sizeof(number), "%llu:%llu", dev >> 20, dev & 0xfffff);
 	snprintf(line, sizeof(line), table, number);
 	ret = dm_create(name, line, node);
@@ -774,33 +736,43 @@ static int add_mapped(char *name, size_t size, const char *node,
 	return ret;
 }
 
+/* The same, and the number of the device, or 0 if the test is skipped. */
+static unsigned long long mapped_or_skip(struct __test_metadata *_metadata,
+					 char name[DM_SIZE], const char *node,
+					 const char *table, const char *below)
+{
+	unsigned long long dev;
+	int ret;
+
+	ret = add_mapped(name, node, table, below);
+	if (is_absent(ret))
+		SKIP(return 0, "no device mapper");
+	ASSERT_EQ(0, ret);
+	dev = device_number(node);
+	ASSERT_NE(0, dev);
+	return dev;
+}
+
 TEST_F(block, statuses)
 {
 	struct queue *q = &self->queue, below;
 	const struct status *status;
 	unsigned long long dev;
-	int ret;
 
-	ret = add_disk(&self->disks[0], "disk", "");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	ret = add_mapped(self->dm[0], sizeof(self->dm[0]), "mapped",
-			 "0 1024 linear %s 512", "disk");
-	if (is_absent(ret))
-		SKIP(return, "no device mapper");
-	ASSERT_EQ(0, ret);
-	dev = device_number("mapped");
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk", ""))
+		return;
+	dev = mapped_or_skip(_metadata, self->dm[0], "mapped",
+			     "0 1024 linear %s 512", "disk");
+	if (!dev)
+		return;
 	ASSERT_EQ(0, queue_open(&below, variant->kind, variant->size));
 	ASSERT_EQ(0, watch_dev("mapped", q->fd, TAG));
 	ASSERT_EQ(0, watch_dev("disk", below.fd, NEW_TAG));
 
 	for (status = statuses; status < statuses + ARRAY_SIZE(statuses); status++) {
 		TH_LOG("%s", status->name);
-		ret = block_fail(self->disks[0].name, "READ", status->name);
-		if (is_absent(ret))
-			SKIP(return, "no error injection in the block layer");
-		ASSERT_EQ(0, ret);
+		if (!fail_or_skip(_metadata, &self->disks[0], status->name))
+			return;
 		ASSERT_EQ(-status->error, do_io("mapped", IO_READ, 40, 8));
 		expect_error(_metadata, q, TAG, dev, status->subtype,
 			     status->error, OP_READ | INEXACT, 40, 8);
@@ -820,21 +792,17 @@ TEST_F(block, stack)
 	struct queue *q = &self->queue, middle, bottom;
 	unsigned long long dev, middle_dev, bottom_dev;
 	char path[16];
-	int ret;
 
-	ret = add_disk(&self->disks[0], "disk", "memory_backed=1 discard=1 max_sectors=16");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	ret = add_mapped(self->dm[1], sizeof(self->dm[1]), "middle",
-			 "0 1024 linear %s 512", "disk");
-	if (is_absent(ret))
-		SKIP(return, "no device mapper");
-	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, add_mapped(self->dm[0], sizeof(self->dm[0]), "top",
-				"0 512 linear %s 256", "middle"));
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk",
+			  "memory_backed=1 discard=1 max_sectors=16"))
+		return;
+	middle_dev = mapped_or_skip(_metadata, self->dm[1], "middle",
+				    "0 1024 linear %s 512", "disk");
+	if (!middle_dev)
+		return;
+	ASSERT_EQ(0, add_mapped(self->dm[0], "top", "0 512 linear %s 256",
+				"middle"));
 	dev = device_number("top");
-	middle_dev = device_number("middle");
 	bottom_dev = device_number("disk");
 
 	ASSERT_EQ(0, queue_open(&middle, variant->kind, variant->size));
@@ -896,16 +864,13 @@ TEST_F(block, failing_targets)
 	unsigned int i;
 	int ret;
 
-	ret = add_disk(&self->disks[0], "disk", "");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk", ""))
+		return;
 
 	for (i = 0; i < ARRAY_SIZE(tables); i++) {
 		TH_LOG("%s", tables[i]);
 		unlink("mapped");
-		ret = add_mapped(self->dm[0], sizeof(self->dm[0]), "mapped",
-				 tables[i], "disk");
+		ret = add_mapped(self->dm[0], "mapped", tables[i], "disk");
 		if (is_absent(ret) || ret == -EINVAL)
 			SKIP(return, "no such target of the device mapper");
 		ASSERT_EQ(0, ret);
@@ -936,11 +901,10 @@ TEST_F(block, mirror)
 	int ret;
 
 	for (i = 0; i < 2; i++) {
-		ret = add_disk(&self->disks[i], members[i], "memory_backed=1");
-		if (is_absent(ret))
-			SKIP(return, "no null_blk");
-		ASSERT_EQ(0, ret);
-		devs[i] = device_number(members[i]);
+		devs[i] = disk_or_skip(_metadata, &self->disks[i], members[i],
+				       "memory_backed=1");
+		if (!devs[i])
+			return;
 	}
 	ret = mirror_create(members, "mirror");
 	if (is_absent(ret) || ret == -ENXIO || ret == -EINVAL)
@@ -993,7 +957,7 @@ TEST_F(block, loop)
 	int ret = 0;
 
 	ASSERT_EQ(0, mkdir("small", 0755));
-	ASSERT_EQ(0, do_mount("none", "small", "tmpfs", 0, "size=256k"));
+	ASSERT_EQ(0, sys_mount("none", "small", "tmpfs", 0, "size=256k"));
 	ASSERT_EQ(0, close(sys_open("small/file", O_CREAT | O_WRONLY | O_CLOEXEC)));
 	ASSERT_EQ(0, truncate("small/file", 2048 * SECTOR));
 	self->loop = loop_add("small/file", "loop");
@@ -1155,10 +1119,8 @@ TEST_F_TIMEOUT(block, traced, 60)
 		TH_LOG("%s %s", how->options, how->attr ?: "");
 		snprintf(options, sizeof(options), "memory_backed=1 discard=1 %s",
 			 how->options);
-		ret = add_disk(&self->disks[0], "disk", options);
-		if (is_absent(ret))
-			SKIP(return, "no null_blk");
-		ASSERT_EQ(0, ret);
+		if (!disk_or_skip(_metadata, &self->disks[0], "disk", options))
+			return;
 		if (how->attr)
 			ASSERT_EQ(0, set_block_attr(self->disks[0].name, how->attr,
 						    how->value));
@@ -1222,12 +1184,10 @@ TEST_F_TIMEOUT(block, traced, 60)
 
 TEST_F(block, arguments)
 {
-	int fd = self->queue.fd, closed, dir, node, ret;
+	int fd = self->queue.fd, closed, dir, node;
 
-	ret = add_disk(&self->disks[0], "disk", "");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk", ""))
+		return;
 	ASSERT_EQ(0, add_part(&self->disks[0], "disk", 1, 64, 64));
 
 	/* Tags. */
@@ -1262,6 +1222,7 @@ TEST_F(block, arguments)
 	EXPECT_EQ(-EINVAL, block_notify(AT_FDCWD, "disk", 0x80000000, fd, 0));
 	EXPECT_EQ(-EINVAL, block_notify(AT_FDCWD, "disk", 0x2, fd, 0));
 	EXPECT_EQ(-EINVAL, block_notify(AT_FDCWD, "disk", AT_RECURSIVE, fd, 0));
+	EXPECT_EQ(-EINVAL, block_notify(AT_FDCWD, "disk", 0x2, -1, 0));
 	EXPECT_EQ(0, block_notify(AT_FDCWD, "disk", AT_NO_AUTOMOUNT, fd, 0));
 	EXPECT_EQ(0, watch_dev("disk", fd, -1));
 
@@ -1304,14 +1265,11 @@ TEST_F(block, arguments)
 TEST_F(block, fdinfo)
 {
 	struct fdinfo info;
-	int ret;
 
 	if (variant->kind != QUEUE_DEVICE)
 		SKIP(return, "only of the device");
-	ret = add_disk(&self->disks[0], "disk", "");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk", ""))
+		return;
 	ASSERT_EQ(0, watch_dev("disk", self->queue.fd, TAG));
 	ASSERT_EQ(0, read_fdinfo(self->queue.fd, &info));
 	ASSERT_EQ(1, info.nr_watches);
@@ -1337,18 +1295,13 @@ TEST_F(block, filter)
 	const struct status *status;
 	unsigned long long dev;
 	unsigned int i;
-	int ret;
 
-	ret = add_disk(&self->disks[0], "disk", "");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	ret = add_mapped(self->dm[0], sizeof(self->dm[0]), "mapped",
-			 "0 1024 linear %s 0", "disk");
-	if (is_absent(ret))
-		SKIP(return, "no device mapper");
-	ASSERT_EQ(0, ret);
-	dev = device_number("mapped");
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk", ""))
+		return;
+	dev = mapped_or_skip(_metadata, self->dm[0], "mapped",
+			     "0 1024 linear %s 0", "disk");
+	if (!dev)
+		return;
 	ASSERT_EQ(0, watch_dev("mapped", q->fd, TAG));
 
 	for (i = 0; i < ARRAY_SIZE(wanted); i++) {
@@ -1356,10 +1309,8 @@ TEST_F(block, filter)
 		ASSERT_EQ(0, set_filter(q->fd, &f));
 		for (status = statuses; status < statuses + ARRAY_SIZE(statuses);
 		     status++) {
-			ret = block_fail(self->disks[0].name, "READ", status->name);
-			if (is_absent(ret))
-				SKIP(return, "no error injection in the block layer");
-			ASSERT_EQ(0, ret);
+			if (!fail_or_skip(_metadata, &self->disks[0], status->name))
+				return;
 			ASSERT_EQ(-status->error, do_io("mapped", IO_READ, 40, 8));
 			ASSERT_EQ(0, block_work(self->disks[0].name));
 			if (status->subtype == wanted[i])
@@ -1381,13 +1332,12 @@ TEST_F(block, removal)
 {
 	struct queue *q = &self->queue, other;
 	unsigned long long dev, dev1, dev2;
-	int ret, fd;
+	int fd;
 
-	ret = add_disk(&self->disks[0], "disk", "memory_backed=1");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	dev = device_number("disk");
+	dev = disk_or_skip(_metadata, &self->disks[0], "disk",
+			   "memory_backed=1");
+	if (!dev)
+		return;
 	ASSERT_EQ(0, disk_set(&self->disks[0], "badblocks", "+100-101"));
 
 	/* By hand. */
@@ -1477,12 +1427,11 @@ TEST_F(block, pins_nothing)
 	struct queue *q = &self->queue;
 	unsigned long long dev, again;
 	char name[32];
-	int ret, tries;
+	int tries;
 
-	ret = add_disk(&self->disks[0], "disk", "memory_backed=1");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk",
+			  "memory_backed=1"))
+		return;
 	ASSERT_EQ(0, add_part(&self->disks[0], "disk", 1, 64, 64));
 	dev = device_number("disk1");
 	ASSERT_EQ(0, watch_dev("disk1", q->fd, TAG));
@@ -1498,10 +1447,8 @@ TEST_F(block, pins_nothing)
 	ASSERT_EQ(dev, again);
 	expect_removal(_metadata, q, TAG, dev);
 
-	ret = scsi_add(&self->scsi, "scsi");
-	if (is_absent(ret))
-		SKIP(return, "no scsi_debug");
-	ASSERT_EQ(0, ret);
+	if (!scsi_or_skip(_metadata, &self->scsi))
+		return;
 	strcpy(name, self->scsi.name);
 	dev = device_number("scsi");
 	ASSERT_EQ(0, watch_dev("scsi", q->fd, TAG));
@@ -1569,7 +1516,7 @@ TEST_F(block, all)
 	struct queue *q = &self->queue, other;
 	unsigned long long dev, dev2;
 	union record rec;
-	int fd, ret;
+	int fd;
 
 	ASSERT_EQ(0, queue_open(&other, variant->kind, variant->size));
 	fd = other.fd;
@@ -1589,11 +1536,10 @@ TEST_F(block, all)
 	if (have_userns())
 		EXPECT_EQ(-EPERM, watch_as(&alice_as_root, NULL, BLOCK_NOTIFY_ALL, fd, 1));
 
-	ret = add_disk(&self->disks[0], "disk", "memory_backed=1");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	dev = device_number("disk");
+	dev = disk_or_skip(_metadata, &self->disks[0], "disk",
+			   "memory_backed=1");
+	if (!dev)
+		return;
 	ASSERT_EQ(0, disk_set(&self->disks[0], "badblocks", "+100-101"));
 
 	/* Those that are there, and those to come. */
@@ -1660,20 +1606,17 @@ static void expect_may(struct __test_metadata *_metadata, struct queue *q,
 
 TEST_F(block, permissions)
 {
-	static const struct someone root = { .uid = 0 };
 	static const struct someone in_group = { .uid = BOB, .group = ALICE };
 	struct queue *q = &self->queue;
 	unsigned long long dev;
-	int ret;
 
-	ret = add_disk(&self->disks[0], "disk", "memory_backed=1");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	dev = device_number("disk");
+	dev = disk_or_skip(_metadata, &self->disks[0], "disk",
+			   "memory_backed=1");
+	if (!dev)
+		return;
 	ASSERT_EQ(0, mkdir("private", 0700));
 	ASSERT_EQ(0, mkdir("nodev", 0755));
-	ASSERT_EQ(0, do_mount("none", "nodev", "tmpfs", MS_NODEV, "mode=755"));
+	ASSERT_EQ(0, sys_mount("none", "nodev", "tmpfs", MS_NODEV, "mode=755"));
 	ASSERT_EQ(0, make_node(self->disks[0].name, "private/disk"));
 	ASSERT_EQ(0, make_node(self->disks[0].name, "nodev/disk"));
 	ASSERT_EQ(0, chmod("private/disk", 0666));
@@ -1719,19 +1662,15 @@ TEST_F(block, permissions)
 /* The device cgroup has its say on reading, not on writing. */
 TEST_F(block, device_cgroup)
 {
-	static const struct someone root = { .uid = 0 };
 	struct queue *q = &self->queue;
 	unsigned long long dev;
 	char group[32], path[64], what[48];
-	int ret;
 
-	ret = add_disk(&self->disks[0], "disk", "");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	dev = device_number("disk");
+	dev = disk_or_skip(_metadata, &self->disks[0], "disk", "");
+	if (!dev)
+		return;
 	ASSERT_EQ(0, mkdir("cgroup", 0755));
-	if (do_mount("none", "cgroup", "cgroup", 0, "devices"))
+	if (sys_mount("none", "cgroup", "cgroup", 0, "devices"))
 		SKIP(return, "no device cgroup of version 1");
 	snprintf(group, sizeof(group), "cgroup/watch_queue%d", getpid());
 	ASSERT_EQ(0, mkdir(group, 0755));
@@ -1843,7 +1782,7 @@ static int fuse_fn(void *arg)
 		return ret;
 	snprintf(options, sizeof(options),
 		 "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions", fd);
-	ret = do_mount("none", "fuse", "fuse", 0, options);
+	ret = sys_mount("none", "fuse", "fuse", 0, options);
 	if (ret)
 		return ret;
 
@@ -1870,15 +1809,12 @@ static int fuse_fn(void *arg)
 /* Whoever mounts it can make it show any device, but not make it work. */
 TEST_F(block, fuse)
 {
-	static const struct someone root = { .uid = 0 };
 	struct fuse_args args = { .fd = self->queue.fd };
 	struct queue *q = &self->queue;
 	int ret;
 
-	ret = add_disk(&self->disks[0], "disk", "");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk", ""))
+		return;
 	args.dev = device_number("disk");
 	ASSERT_EQ(0, mkdir("fuse", 0755));
 	ASSERT_EQ(0, mknod(FUSE_NODE, S_IFCHR | 0666, makedev(10, 229)));
@@ -1907,11 +1843,14 @@ TEST_F(block, fuse)
 #define STORM_NODE	"disk"
 #define PER_READ	256	/* As many requests as the disk makes of one read */
 
-static void make_storm(unsigned int reads)
+#define FIRST_READS	16	/* After so many the queue has no room */
+
+static void make_storm(unsigned int reads, unsigned int *done)
 {
 	while (reads--) {
 		if (do_io(STORM_NODE, IO_READ, 0, PER_READ * 8) != -EIO)
 			_exit(1);
+		__atomic_add_fetch(done, 1, __ATOMIC_RELAXED);
 	}
 	_exit(0);
 }
@@ -1932,17 +1871,20 @@ TEST_F_TIMEOUT(block, storm, 600)
 	const uint64_t total = 2ULL * reads * PER_READ;
 	uint64_t seen = 0, lost = 0, start, now, worst = 0, begun;
 	struct queue *q = &self->queue;
-	unsigned int i, live = 2, losses = 0;
+	unsigned int i, live = 2, losses = 0, *done;
 	unsigned long long dev;
 	pid_t pids[2];
 	union record rec;
 	int ret, status;
 
-	ret = add_disk(&self->disks[0], STORM_NODE, "max_sectors=8");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
-	dev = device_number(STORM_NODE);
+	ASSERT_LE(FIRST_READS, 2 * reads);
+	done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, done);
+	dev = disk_or_skip(_metadata, &self->disks[0], STORM_NODE,
+			   "max_sectors=8");
+	if (!dev)
+		return;
 	ASSERT_EQ(0, disk_set(&self->disks[0], "badblocks", "+0-2047"));
 	ASSERT_EQ(0, watch_dev(STORM_NODE, q->fd, TAG));
 
@@ -1952,9 +1894,11 @@ TEST_F_TIMEOUT(block, storm, 600)
 		ASSERT_LE(0, pids[i]);
 		if (pids[i] == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			make_storm(reads);
+			make_storm(reads, done);
 		}
 	}
+	while (__atomic_load_n(done, __ATOMIC_RELAXED) < FIRST_READS)
+		sleep_for(10);
 
 	/* Read at leisure, and see how long it takes to wake up. */
 	while (live || ret == 1) {
@@ -2018,18 +1962,16 @@ static int watch_often_fn(void *arg)
 	return ret;
 }
 
-TEST_F(block, too_many_watches)
+TEST_F_TIMEOUT(block, too_many_watches, 300)
 {
-	int fds[MOST_WATCHES + 1], pair[2], ret;
+	int fds[MOST_WATCHES + 1], pair[2];
 	struct rlimit limit;
 	unsigned int i;
 
 	if (variant->kind != QUEUE_PIPE)
 		SKIP(return, "the pipe will do");
-	ret = add_disk(&self->disks[0], "disk", "");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk", ""))
+		return;
 	ASSERT_EQ(0, chmod("disk", 0644));
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
 	ASSERT_LE(3 * MOST_WATCHES, limit.rlim_max);
@@ -2120,10 +2062,9 @@ TEST_F_TIMEOUT(block, churn, 60)
 	int ret, status;
 	pid_t pid;
 
-	ret = add_disk(&self->disks[0], "disk", "memory_backed=1 irqmode=2");
-	if (is_absent(ret))
-		SKIP(return, "no null_blk");
-	ASSERT_EQ(0, ret);
+	if (!disk_or_skip(_metadata, &self->disks[0], "disk",
+			  "memory_backed=1 irqmode=2"))
+		return;
 	ASSERT_EQ(0, add_part(&self->disks[0], "disk", 1, 64, 64));
 	ASSERT_EQ(0, queue_open(&all, variant->kind, variant->size));
 	ASSERT_EQ(0, watch_all(all.fd, NEW_TAG));

@@ -32,17 +32,12 @@
 #define TRACEFS		"tracefs"
 #define EVENT		"block_rq_error: "
 
-static long or_errno(long ret)
-{
-	return ret < 0 ? -errno : ret;
-}
-
 /* Mount the filesystem @type at the directory of that name, if it is not yet. */
 static int mount_once(const char *type)
 {
 	if (mkdir(type, 0700) < 0)
 		return errno == EEXIST ? 0 : -errno;
-	return or_errno(syscall(__NR_mount, "none", type, type, 0, NULL));
+	return sys_mount("none", type, type, 0, NULL);
 }
 
 /* Memory that O_DIRECT takes, one page after the other. */
@@ -187,13 +182,8 @@ static int blkpg(const char *node, int op, int nr, uint64_t sector,
 		.datalen = sizeof(partition),
 		.data = &partition,
 	};
-	int fd = sys_open(node, O_RDONLY | O_CLOEXEC), ret;
 
-	if (fd < 0)
-		return fd;
-	ret = or_errno(ioctl(fd, BLKPG, &arg));
-	close(fd);
-	return ret;
+	return ioctl_on(node, BLKPG, &arg);
 }
 
 int add_partition(const char *node, int nr, uint64_t sector, uint64_t sectors)
@@ -213,13 +203,7 @@ int delete_partition(const char *node, int nr)
 
 int reread_partitions(const char *node)
 {
-	int fd = sys_open(node, O_RDONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return fd;
-	ret = or_errno(ioctl(fd, BLKRRPART, 0));
-	close(fd);
-	return ret;
+	return ioctl_on(node, BLKRRPART, NULL);
 }
 
 int set_block_attr(const char *name, const char *attr, const char *value)
@@ -566,19 +550,14 @@ static int dm_ioctl(struct dm_request *request, unsigned long command,
 		    const char *name)
 {
 	struct dm_ioctl *header = &request->header;
-	int fd = sys_open("/dev/mapper/control", O_RDWR | O_CLOEXEC), ret;
 
-	if (fd < 0)
-		return fd;
 	memset(header, 0, sizeof(*header));
 	header->version[0] = DM_VERSION_MAJOR;
 	header->data_size = sizeof(*request);
 	header->data_start = sizeof(*header);
 	header->target_count = command == DM_TABLE_LOAD;
 	snprintf(header->name, sizeof(header->name), "%s", name);
-	ret = or_errno(ioctl(fd, command, header));
-	close(fd);
-	return ret;
+	return ioctl_on("/dev/mapper/control", command, header);
 }
 
 /* @table is one line: start, length, target, parameters. */
@@ -676,11 +655,5 @@ int mirror_create(const char *const members[2], const char *node)
 
 int mirror_remove(const char *node)
 {
-	int fd = sys_open(node, O_RDWR | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return fd;
-	ret = or_errno(ioctl(fd, STOP_ARRAY, NULL));
-	close(fd);
-	return ret;
+	return ioctl_on(node, STOP_ARRAY, NULL);
 }

@@ -7,13 +7,15 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+#include <linux/mount.h>
 
 #include "disk.h"
 #include "watch_queue.h"
@@ -371,6 +373,28 @@ int disk_set(const struct disk *disk, const char *attr, const char *value)
 	return write_string(path, value);
 }
 
+int enter_dir(char dir[DIR_SIZE])
+{
+	int ret;
+
+	strcpy(dir, "/tmp/watch_queue.XXXXXX");
+	if (!mkdtemp(dir) || unshare(CLONE_NEWNS))
+		return -errno;
+	ret = sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	if (!ret)
+		ret = sys_mount("none", dir, "tmpfs", 0, "mode=755");
+	return ret ?: or_errno(chdir(dir));
+}
+
+void leave_dir(const char *dir)
+{
+	if (!dir[0])
+		return;
+	chdir("/");
+	sys_umount(dir, MNT_DETACH);
+	rmdir(dir);
+}
+
 /* Make a device node for what sysfs knows as /sys/class/block/@name. */
 int make_node(const char *name, const char *node)
 {
@@ -398,7 +422,7 @@ int disk_new(struct disk *disk)
 	char path[64];
 
 	if (mkdir(DISK_CONFIG, 0700) == 0) {
-		if (syscall(__NR_mount, "none", DISK_CONFIG, "configfs", 0, NULL) < 0)
+		if (sys_mount("none", DISK_CONFIG, "configfs", 0, NULL) < 0)
 			return -errno;
 	} else if (errno != EEXIST) {
 		return -errno;

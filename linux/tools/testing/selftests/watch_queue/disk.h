@@ -26,12 +26,21 @@ enum {
  */
 #define PROJECT		77
 
+#define DIR_SIZE	32
+
 struct disk {
 	char name[32];		/* In /sys/block */
 	bool live;
 };
 
-/* The current directory must be one where device nodes work. */
+/*
+ * Go into a mount namespace of one's own, in a tmpfs where device nodes work;
+ * its name is written to @dir.  And leave it, if it was entered.
+ */
+int enter_dir(char dir[DIR_SIZE]);
+void leave_dir(const char *dir);
+
+/* The current directory must be such a one. */
 int make_node(const char *name, const char *node);
 int disk_new(struct disk *disk);
 int disk_set(const struct disk *disk, const char *attr, const char *value);

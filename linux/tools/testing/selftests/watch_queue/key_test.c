@@ -8,8 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "watch_queue.h"
+#include "expect.h"
 
 #define RING_TAG	0x11
 #define KEY_TAG		0x22
@@ -23,32 +22,14 @@ FIXTURE(key)
 	int32_t session, ring, key;
 };
 
-FIXTURE_VARIANT(key)
-{
-	enum queue_kind kind;
-	unsigned int size;
-};
-
-FIXTURE_VARIANT_ADD(key, pipe)
-{
-	.kind = QUEUE_PIPE,
-	.size = 32,
-};
-
-FIXTURE_VARIANT_ADD(key, device)
-{
-	.kind = QUEUE_DEVICE,
-	.size = 1,
-};
+QUEUE_VARIANTS(key, 32, 1);
 
 FIXTURE_SETUP(key)
 {
 	int ret;
 
-	ret = queue_open(&self->queue, variant->kind, variant->size);
-	if (no_queue(&self->queue, ret))
-		SKIP(return, "%s", no_queue(&self->queue, ret));
-	ASSERT_EQ(0, ret);
+	if (!open_or_skip(_metadata, &self->queue, variant->kind, variant->size))
+		return;
 
 	self->session = join_new_session();
 	ASSERT_LT(0, self->session);
@@ -68,42 +49,6 @@ FIXTURE_SETUP(key)
 FIXTURE_TEARDOWN(key)
 {
 	queue_close(&self->queue);
-}
-
-static void expect_event(struct __test_metadata *_metadata, struct queue *q,
-			 unsigned int subtype, unsigned int tag, int32_t key,
-			 int32_t aux)
-{
-	union record rec;
-
-	ASSERT_EQ(1, queue_next(q, &rec, SOON));
-	ASSERT_EQ(WATCH_TYPE_KEY_NOTIFY, rec_type(&rec));
-	ASSERT_EQ(subtype, rec_subtype(&rec));
-	ASSERT_EQ(sizeof(rec.key), rec_len(&rec));
-	ASSERT_EQ(tag, rec_tag(&rec));
-	ASSERT_EQ(0, rec.watch.info & WATCH_INFO_TYPE_INFO);
-	ASSERT_EQ(key, (int32_t)rec.key.key_id);
-	ASSERT_EQ(aux, (int32_t)rec.key.aux);
-}
-
-static void expect_removal(struct __test_metadata *_metadata, struct queue *q,
-			   unsigned int tag, int32_t key)
-{
-	union record rec;
-
-	ASSERT_EQ(1, queue_next(q, &rec, SOON));
-	ASSERT_EQ(WATCH_TYPE_META, rec_type(&rec));
-	ASSERT_EQ(WATCH_META_REMOVAL_NOTIFICATION, rec_subtype(&rec));
-	ASSERT_EQ(sizeof(rec.removal), rec_len(&rec));
-	ASSERT_EQ(tag, rec_tag(&rec));
-	ASSERT_EQ((uint64_t)key, rec.removal.id);
-}
-
-static void expect_nothing(struct __test_metadata *_metadata, struct queue *q)
-{
-	union record rec;
-
-	ASSERT_EQ(0, queue_next(q, &rec, 0));
 }
 
 /*
@@ -285,11 +230,11 @@ TEST_F(key, events)
 		ASSERT_LE(0, result);
 
 		if (op->on_ring != NONE)
-			expect_event(_metadata, q, op->on_ring, RING_TAG, k.ring,
-				     op->ring_aux == AUX_RESULT ? result :
-				     op->ring_aux == AUX_KEY ? k.key : 0);
+			expect_key(_metadata, q, op->on_ring, RING_TAG, k.ring,
+				   op->ring_aux == AUX_RESULT ? result :
+				   op->ring_aux == AUX_KEY ? k.key : 0);
 		if (op->on_key != NONE)
-			expect_event(_metadata, q, op->on_key, KEY_TAG, k.key, 0);
+			expect_key(_metadata, q, op->on_key, KEY_TAG, k.key, 0);
 		if (op->key_dies)
 			expect_removal(_metadata, q, KEY_TAG, k.key);
 		expect_nothing(_metadata, q);
@@ -371,9 +316,9 @@ TEST_F(key, removal)
 	/* The other watch is still there, and this one can come back. */
 	ASSERT_EQ(0, watch_key(self->key, q->fd, 0x33));
 	ASSERT_EQ(0, update_key(self->key));
-	expect_event(_metadata, q, NOTIFY_KEY_UPDATED, 0x33, self->key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_UPDATED, 0x33, self->key, 0);
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_CLEAR, self->ring, 0, 0, 0));
-	expect_event(_metadata, q, NOTIFY_KEY_CLEARED, RING_TAG, self->ring, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_CLEARED, RING_TAG, self->ring, 0);
 	expect_removal(_metadata, q, 0x33, self->key);
 	expect_nothing(_metadata, q);
 }
@@ -388,7 +333,7 @@ TEST_F(key, tags)
 		expect_removal(_metadata, q, tag ? tag - 1 : KEY_TAG, self->key);
 		ASSERT_EQ(0, watch_key(self->key, q->fd, tag));
 		ASSERT_EQ(0, update_key(self->key));
-		expect_event(_metadata, q, NOTIFY_KEY_UPDATED, tag, self->key, 0);
+		expect_key(_metadata, q, NOTIFY_KEY_UPDATED, tag, self->key, 0);
 	}
 	expect_nothing(_metadata, q);
 }
@@ -442,11 +387,11 @@ TEST_F(key, watch_errors)
 	/* A key must be there and let itself be viewed. */
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, other,
 				POS_ALL & ~POS_VIEW, 0, 0));
-	expect_event(_metadata, q, NOTIFY_KEY_SETATTR, 1, other, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_SETATTR, 1, other, 0);
 	EXPECT_EQ(-EACCES, watch_key(other, q->fd, 1));
 	EXPECT_EQ(-EACCES, watch_key(other, q->fd, -1));
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_REVOKE, other, 0, 0, 0));
-	expect_event(_metadata, q, NOTIFY_KEY_REVOKED, 1, other, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_REVOKED, 1, other, 0);
 	EXPECT_EQ(-EKEYREVOKED, watch_key(other, q->fd, 1));
 
 	close(fds[0]);
@@ -464,8 +409,8 @@ TEST_F(key, two_queues)
 	ASSERT_EQ(0, watch_key(self->key, other.fd, 0xff));
 
 	ASSERT_EQ(0, update_key(self->key));
-	expect_event(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, self->key, 0);
-	expect_event(_metadata, &other, NOTIFY_KEY_UPDATED, 0xff, self->key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, self->key, 0);
+	expect_key(_metadata, &other, NOTIFY_KEY_UPDATED, 0xff, self->key, 0);
 
 	/* Of the keyring only the first hears. */
 	ASSERT_LT(0, add_key("user", "watch_queue:second", "x", self->ring));
@@ -476,14 +421,14 @@ TEST_F(key, two_queues)
 	/* The first goes, and the second remains. */
 	queue_close(q);
 	ASSERT_EQ(0, update_key(self->key));
-	expect_event(_metadata, &other, NOTIFY_KEY_UPDATED, 0xff, self->key, 0);
+	expect_key(_metadata, &other, NOTIFY_KEY_UPDATED, 0xff, self->key, 0);
 
 	/* Both kinds at once. */
 	ASSERT_EQ(0, queue_open(q, QUEUE_PIPE, 32));
 	ASSERT_EQ(0, watch_key(self->key, q->fd, 1));
 	ASSERT_EQ(0, update_key(self->key));
-	expect_event(_metadata, q, NOTIFY_KEY_UPDATED, 1, self->key, 0);
-	expect_event(_metadata, &other, NOTIFY_KEY_UPDATED, 0xff, self->key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_UPDATED, 1, self->key, 0);
+	expect_key(_metadata, &other, NOTIFY_KEY_UPDATED, 0xff, self->key, 0);
 	queue_close(&other);
 }
 
@@ -535,7 +480,7 @@ TEST_F(key, filter)
 	ASSERT_EQ(0, set_filter(q->fd, &f));
 	ASSERT_EQ(0, update_key(key));
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, key, POS_ALL, 0, 0));
-	expect_event(_metadata, q, NOTIFY_KEY_SETATTR, KEY_TAG, key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_SETATTR, KEY_TAG, key, 0);
 	expect_nothing(_metadata, q);
 
 	/* A new filter takes the place of the old one. */
@@ -543,7 +488,7 @@ TEST_F(key, filter)
 	ASSERT_EQ(0, set_filter(q->fd, &f));
 	ASSERT_EQ(0, update_key(key));
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, key, POS_ALL, 0, 0));
-	expect_event(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, key, 0);
 	expect_nothing(_metadata, q);
 
 	/* Subtypes of another word let none of ours through. */
@@ -561,7 +506,7 @@ TEST_F(key, filter)
 	ASSERT_EQ(0, set_filter(q->fd, &f));
 	ASSERT_EQ(0, update_key(key));
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, self->ring, POS_ALL, 0, 0));
-	expect_event(_metadata, q, NOTIFY_KEY_SETATTR, RING_TAG, self->ring, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_SETATTR, RING_TAG, self->ring, 0);
 	expect_nothing(_metadata, q);
 
 	/* By a flag that no key event has. */
@@ -575,7 +520,7 @@ TEST_F(key, filter)
 	f.entries[0].info_filter = 0;
 	ASSERT_EQ(0, set_filter(q->fd, &f));
 	ASSERT_EQ(0, update_key(key));
-	expect_event(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, key, 0);
 
 	/* Sixteen entries, of which only the last lets anything through. */
 	memset(&f, 0, sizeof(f));
@@ -585,7 +530,7 @@ TEST_F(key, filter)
 	ASSERT_EQ(0, set_filter(q->fd, &f));
 	ASSERT_EQ(0, update_key(key));
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, key, POS_ALL, 0, 0));
-	expect_event(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, key, 0);
 	expect_nothing(_metadata, q);
 
 	/* Types that the kernel does not know are no reason to complain. */
@@ -594,7 +539,7 @@ TEST_F(key, filter)
 	f.entries[5].type = all;
 	ASSERT_EQ(0, set_filter(q->fd, &f));
 	ASSERT_EQ(0, update_key(key));
-	expect_event(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, key, 0);
 
 	/* Only such: nothing passes but what is never filtered. */
 	f.head.nr_filters = 1;
@@ -609,7 +554,7 @@ TEST_F(key, filter)
 	/* No filter. */
 	ASSERT_EQ(0, set_filter(q->fd, NULL));
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_CLEAR, self->ring, 0, 0, 0));
-	expect_event(_metadata, q, NOTIFY_KEY_CLEARED, RING_TAG, self->ring, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_CLEARED, RING_TAG, self->ring, 0);
 	expect_nothing(_metadata, q);
 	ASSERT_EQ(0, set_filter(q->fd, NULL));
 }
@@ -678,7 +623,7 @@ TEST_F(key, filter_errors)
 
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, self->key, POS_ALL, 0, 0));
 	ASSERT_EQ(0, update_key(self->key));
-	expect_event(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, self->key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_UPDATED, KEY_TAG, self->key, 0);
 	expect_nothing(_metadata, q);
 
 	/* What just fits is taken. */
@@ -687,7 +632,7 @@ TEST_F(key, filter_errors)
 	ASSERT_EQ(0, set_filter(q->fd, edge));
 	ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, self->key, POS_ALL, 0, 0));
 	ASSERT_EQ(0, update_key(self->key));
-	expect_event(_metadata, q, NOTIFY_KEY_SETATTR, KEY_TAG, self->key, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_SETATTR, KEY_TAG, self->key, 0);
 	expect_nothing(_metadata, q);
 	munmap(mem, 2 * page);
 }
@@ -857,7 +802,7 @@ TEST_F(upcall, instantiated)
 	/* A key under construction is in the keyring already. */
 	ASSERT_EQ(POLLIN, poll_for(self->up_fd, SOON));
 	ASSERT_EQ(sizeof(c), read(self->up_fd, &c, sizeof(c)));
-	expect_event(_metadata, q, NOTIFY_KEY_LINKED, RING_TAG, ring, c.key);
+	expect_key(_metadata, q, NOTIFY_KEY_LINKED, RING_TAG, ring, c.key);
 	ASSERT_EQ(0, watch_key(c.authority, q->fd, 0x44));
 
 	/*
@@ -881,25 +826,25 @@ TEST_F(upcall, instantiated)
 
 	if (early) {
 		ASSERT_EQ(0, watched);
-		expect_event(_metadata, q, NOTIFY_KEY_INSTANTIATED, 0x55, c.key,
-			     -variant->error);
+		expect_key(_metadata, q, NOTIFY_KEY_INSTANTIATED, 0x55, c.key,
+			   -variant->error);
 	} else {
 		ASSERT_EQ(watcher, waitpid(watcher, &watched, 0));
 		ASSERT_TRUE(WIFEXITED(watched));
 		ASSERT_EQ(variant->error, WEXITSTATUS(watched));
 	}
 	if (!variant->error)
-		expect_event(_metadata, q, NOTIFY_KEY_LINKED, RING_TAG, ring, c.key);
+		expect_key(_metadata, q, NOTIFY_KEY_LINKED, RING_TAG, ring, c.key);
 
 	/* The authority to instantiate the key ends with its use. */
-	expect_event(_metadata, q, NOTIFY_KEY_INVALIDATED, 0x44, c.authority, 0);
-	expect_event(_metadata, q, NOTIFY_KEY_REVOKED, 0x44, c.authority, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_INVALIDATED, 0x44, c.authority, 0);
+	expect_key(_metadata, q, NOTIFY_KEY_REVOKED, 0x44, c.authority, 0);
 	expect_removal(_metadata, q, 0x44, c.authority);
 
 	/* A key that a negative one was can be made whole. */
 	ASSERT_EQ(c.key, add_key("user", "watch_queue:wanted", "whole", ring));
 	if (!watched)
-		expect_event(_metadata, q, NOTIFY_KEY_UPDATED, 0x55, c.key, 0);
+		expect_key(_metadata, q, NOTIFY_KEY_UPDATED, 0x55, c.key, 0);
 	expect_nothing(_metadata, q);
 }
 

@@ -23,7 +23,7 @@
 #include <unistd.h>
 #include <linux/sched.h>
 
-#include "kselftest_harness.h"
+#include "expect.h"
 #include "mounts.h"
 
 #define NR_OPS		1000
@@ -758,10 +758,8 @@ FIXTURE_SETUP(follow)
 
 	if (geteuid() != 0)
 		SKIP(return, "not root");
-	ret = queue_open(&q, variant->kind, 1);
-	if (no_queue(&q, ret))
-		SKIP(return, "%s", no_queue(&q, ret));
-	ASSERT_EQ(0, ret);
+	if (!open_or_skip(_metadata, &q, variant->kind, 1))
+		return;
 	ret = mount_notify(AT_FDCWD, "/", 0, q.fd, -1);
 	queue_close(&q);
 	if (ret == -ENOSYS)

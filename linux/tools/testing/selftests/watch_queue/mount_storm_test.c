@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <linux/sched.h>
 
-#include "kselftest_harness.h"
+#include "expect.h"
 #include "mounts.h"
 
 #define SECONDS		3
@@ -253,23 +253,7 @@ FIXTURE(storm)
 	int mount_max;
 };
 
-FIXTURE_VARIANT(storm)
-{
-	enum queue_kind kind;
-	unsigned int size;
-};
-
-FIXTURE_VARIANT_ADD(storm, pipe)
-{
-	.kind = QUEUE_PIPE,
-	.size = 32,
-};
-
-FIXTURE_VARIANT_ADD(storm, device)
-{
-	.kind = QUEUE_DEVICE,
-	.size = 1,
-};
+QUEUE_VARIANTS(storm, 32, 1);
 
 FIXTURE_SETUP(storm)
 {
@@ -278,10 +262,8 @@ FIXTURE_SETUP(storm)
 
 	if (geteuid() != 0)
 		SKIP(return, "not root");
-	ret = queue_open(&q, variant->kind, variant->size);
-	if (no_queue(&q, ret))
-		SKIP(return, "%s", no_queue(&q, ret));
-	ASSERT_EQ(0, ret);
+	if (!open_or_skip(_metadata, &q, variant->kind, variant->size))
+		return;
 	ret = mount_notify(AT_FDCWD, "/", 0, q.fd, -1);
 	queue_close(&q);
 	if (ret == -ENOSYS)

@@ -14,22 +14,6 @@
 
 #include "mounts.h"
 
-static long or_errno(long ret)
-{
-	return ret < 0 ? -errno : ret;
-}
-
-int sys_mount(const char *source, const char *target, const char *type,
-	      unsigned long flags, const char *data)
-{
-	return or_errno(syscall(__NR_mount, source, target, type, flags, data));
-}
-
-int sys_umount(const char *target, int flags)
-{
-	return or_errno(syscall(__NR_umount2, target, flags));
-}
-
 int sys_pivot_root(const char *new_root, const char *put_old)
 {
 	return or_errno(syscall(__NR_pivot_root, new_root, put_old));
@@ -103,17 +87,6 @@ int mount_notify(int dfd, const char *path, unsigned int at_flags, int fd,
 		 int tag)
 {
 	return or_errno(syscall(__NR_mount_notify, dfd, path, at_flags, fd, tag));
-}
-
-int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag)
-{
-	return or_errno(syscall(__NR_sb_notify, dfd, path, at_flags, fd, tag));
-}
-
-int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
-		 int tag)
-{
-	return or_errno(syscall(__NR_block_notify, dfd, path, at_flags, fd, tag));
 }
 
 int touch_sb(const char *path)

@@ -14,16 +14,7 @@
 
 #include "watch_queue.h"
 
-/* <sys/mount.h> has these, but does not go together with <linux/mount.h>. */
-#define MNT_FORCE		1
-#define MNT_DETACH		2
-#define MNT_EXPIRE		4
-#define UMOUNT_NOFOLLOW		8
-
 /* System calls. */
-int sys_mount(const char *source, const char *target, const char *type,
-	      unsigned long flags, const char *data);
-int sys_umount(const char *target, int flags);
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_open_tree(int dfd, const char *path, unsigned int flags);
 int sys_move_mount(int from_dfd, const char *from, int to_dfd, const char *to,
@@ -39,9 +30,6 @@ int sys_rename(const char *from, const char *to, unsigned int flags);
 int sys_statmount(uint64_t id, uint64_t ns, uint64_t mask,
 		  struct statmount *buf, size_t size);
 int mount_notify(int dfd, const char *path, unsigned int at_flags, int fd,
-		 int tag);
-int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag);
-int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
 		 int tag);
 
 /* Have the flags of a superblock change, twice. */

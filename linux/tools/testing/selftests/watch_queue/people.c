@@ -13,32 +13,43 @@
 #include "people.h"
 #include "watch_queue.h"
 
+const struct someone root = { .uid = 0 };
 const struct someone alice = { .uid = ALICE };
 const struct someone bob = { .uid = BOB };
 const struct someone alice_as_root = { .uid = ALICE, .in_userns = true };
 
-static int become(const struct someone *who)
+int enter_userns(unsigned int id, unsigned int other_namespaces)
 {
-	gid_t group = who->group;
 	char map[32];
 	int ret;
 
-	if (setgroups(who->group ? 1 : 0, &group) ||
-	    setresgid(who->uid, who->uid, who->uid) ||
-	    setresuid(who->uid, who->uid, who->uid))
+	if (unshare(CLONE_NEWUSER | other_namespaces))
 		return -errno;
-	if (!who->in_userns)
-		return 0;
-
-	/* What is in /proc/self now belongs to root otherwise. */
-	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) || unshare(CLONE_NEWUSER))
-		return -errno;
-	snprintf(map, sizeof(map), "0 %u 1", who->uid);
+	snprintf(map, sizeof(map), "0 %u 1", id);
 	ret = write_string("/proc/self/uid_map", map);
 	if (!ret)
 		ret = write_string("/proc/self/setgroups", "deny");
 	if (!ret)
 		ret = write_string("/proc/self/gid_map", map);
+	return ret;
+}
+
+int become(const struct someone *who)
+{
+	gid_t group = who->group;
+	int ret = 0;
+
+	if (setgroups(who->group ? 1 : 0, &group) ||
+	    setresgid(who->uid, who->uid, who->uid) ||
+	    setresuid(who->uid, who->uid, who->uid))
+		return -errno;
+	/* What is in /proc/self now belongs to root otherwise. */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
+		return -errno;
+	if (who->in_userns)
+		ret = enter_userns(who->uid, 0);
+	if (!ret && who->label)
+		ret = write_string("/proc/self/attr/current", who->label);
 	return ret;
 }
 
@@ -61,7 +72,7 @@ int run_as(const struct someone *who, int (*fn)(void *arg), void *arg)
 	return -WEXITSTATUS(status);
 }
 
-static int nothing_fn(void *arg)
+int do_nothing(void *arg)
 {
 	(void)arg;
 	return 0;
@@ -69,5 +80,5 @@ static int nothing_fn(void *arg)
 
 bool have_userns(void)
 {
-	return run_as(&alice_as_root, nothing_fn, NULL) == 0;
+	return run_as(&alice_as_root, do_nothing, NULL) == 0;
 }

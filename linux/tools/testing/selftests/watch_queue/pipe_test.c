@@ -10,8 +10,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "watch_queue.h"
+#include "expect.h"
 
 #define NOBODY		65534
 
@@ -29,10 +28,8 @@ FIXTURE_SETUP(pipe)
 {
 	int ret;
 
-	ret = queue_open(&self->queue, QUEUE_PIPE, 0);
-	if (no_queue(&self->queue, ret))
-		SKIP(return, "%s", no_queue(&self->queue, ret));
-	ASSERT_EQ(0, ret);
+	if (!open_or_skip(_metadata, &self->queue, QUEUE_PIPE, 0))
+		return;
 
 	ret = set_size(self->queue.fd, 0);
 	if (no_queue(&self->queue, ret))

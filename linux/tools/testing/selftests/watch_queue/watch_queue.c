@@ -13,11 +13,6 @@
 
 #include "watch_queue.h"
 
-static long or_errno(long ret)
-{
-	return ret < 0 ? -errno : ret;
-}
-
 int sys_open(const char *path, int flags)
 {
 	return or_errno(syscall(__NR_openat, AT_FDCWD, path, flags, 0));
@@ -69,6 +64,39 @@ int write_string(const char *path, const char *text)
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+int ioctl_on(const char *path, unsigned long cmd, void *arg)
+{
+	int fd = sys_open(path, O_RDONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = or_errno(ioctl(fd, cmd, arg));
+	close(fd);
+	return ret;
+}
+
+int sys_mount(const char *source, const char *target, const char *type,
+	      unsigned long flags, const char *data)
+{
+	return or_errno(syscall(__NR_mount, source, target, type, flags, data));
+}
+
+int sys_umount(const char *target, int flags)
+{
+	return or_errno(syscall(__NR_umount2, target, flags));
+}
+
+int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag)
+{
+	return or_errno(syscall(__NR_sb_notify, dfd, path, at_flags, fd, tag));
+}
+
+int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
+		 int tag)
+{
+	return or_errno(syscall(__NR_block_notify, dfd, path, at_flags, fd, tag));
 }
 
 /* What poll() says within @timeout ms: the events, or 0. */

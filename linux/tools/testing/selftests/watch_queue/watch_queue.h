@@ -6,6 +6,7 @@
 #ifndef SELFTESTS_WATCH_QUEUE_H
 #define SELFTESTS_WATCH_QUEUE_H
 
+#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,12 @@
 
 /* How long to wait, in ms, for what the kernel does in its own time. */
 #define SOON		10000
+
+/* <sys/mount.h> has these, but does not go together with <linux/mount.h>. */
+#define MNT_FORCE		1
+#define MNT_DETACH		2
+#define MNT_EXPIRE		4
+#define UMOUNT_NOFOLLOW		8
 
 /* Permissions of keys, which no UAPI header has. */
 #define POS_VIEW	0x01000000
@@ -74,6 +81,11 @@ struct fdinfo {
 	} watches[8];
 };
 
+static inline long or_errno(long ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
 /* System calls. */
 int sys_open(const char *path, int flags);
 int sys_pipe(int fds[2], int flags);
@@ -83,6 +95,13 @@ long sys_keyctl(int cmd, unsigned long arg2, unsigned long arg3,
 int set_size(int fd, unsigned long size);
 int set_filter(int fd, const void *filter);
 int write_string(const char *path, const char *text);
+int ioctl_on(const char *path, unsigned long cmd, void *arg);
+int sys_mount(const char *source, const char *target, const char *type,
+	      unsigned long flags, const char *data);
+int sys_umount(const char *target, int flags);
+int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag);
+int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
+		 int tag);
 int poll_for(int fd, int timeout);
 void sleep_for(int ms);
 int select_for(int fd, int timeout);
