@@ -633,8 +633,24 @@ void __mnt_umount_watch_points(struct mount *m)
 	}
 }
 
-/* The part of mnt_kill_watch_points() if there are any. */
-void __mnt_kill_watch_points(struct list_head *dying)
+/**
+ * mnt_take_dying_watch_points - Get what mnt_kill_watch_points() is to kill
+ * @dying: Where to put them.
+ *
+ * Context: namespace_sem held exclusively.
+ */
+void mnt_take_dying_watch_points(struct list_head *dying)
+{
+	list_splice_init(&mnt_dying_watch_points, dying);
+}
+
+/**
+ * mnt_kill_watch_points - Remove all watches of watch points
+ * @dying: From mnt_take_dying_watch_points().
+ *
+ * Context: Process context.  The inodes that rmdir() and rename() lock may be.
+ */
+void mnt_kill_watch_points(struct list_head *dying)
 {
 	struct watch_point *point, *next;
 

@@ -120,7 +120,7 @@ FIXTURE_SETUP(limit)
 	if (geteuid() != 0)
 		SKIP(return, "not root");
 	if (has_quarantine())
-		SKIP(return, "KASAN keeps what is freed");
+		SKIP(return, "what is freed stays charged");
 
 	if (!open_or_skip(_metadata, &q, variant->kind, variant->size))
 		return;
