@@ -153,7 +153,7 @@ pub(crate) struct BadSize;
 /// - The `room` slots from `head` on lie within the ring, behind the header, and were free when
 ///   `tail` was last loaded to find room. There are none while [`OVERRUN`] or [`CORRUPT`] is up.
 ///
-/// What makes a post exclusive also orders its stores after that load of `tail`, by an earlier post.
+/// What makes a post exclusive also orders its stores after that load, which an earlier post did.
 pub(crate) struct Ring {
     head: u32,
     mask: u32,
@@ -214,7 +214,7 @@ impl Ring {
 
         let tail = self.publish(words, before.wrapping_add(slots));
 
-        // A reader takes a record as a whole, so `tail` was not ahead of `head` or is not behind it.
+        // A reader takes a record as a whole: `tail` was not ahead of `head`, or is not behind it.
         if before.wrapping_sub(tail) > self.slots().wrapping_sub(slots) && tail != self.head {
             self.toggle_corrupt(words);
             return true;
