@@ -4,8 +4,8 @@
  *
  * A directory of a mount that is watched has a watch point, which is found by
  * both.  Whatever changes a mount calls mnt_changing() first.  That counts
- * the change, and no more unless somebody watches the namespace of the mount.  If
- * so, the state and place of the mount are put aside and the mount is
+ * the change, and no more unless there is a watch point anywhere and somebody
+ * watches the namespace of the mount.  If so, the state and place of the mount are put aside and the mount is
  * put on a list, which namespace_unlock() hands to mnt_tell_changes().  This
  * compares then and now, walks up from both places to find the watch points, and
  * posts.  So a change is told once however it came about, in the order in which
@@ -47,7 +47,7 @@
 /**
  * struct watch_point - A directory of a mount that is watched
  * @node: Link in watch_points, by @place.
- * @link: Link in mount::watch_points; after umount_tree() in mnt_dying_watch_points.
+ * @link: Link in mount_watch::points; after umount_tree() in mnt_dying_watch_points.
  * @place: The mount and the directory.  The mount stays in memory until
  *	cleanup_mnt() has seen the directory go.
  * @id: The id of the mount.
@@ -99,6 +99,12 @@ static const struct rhashtable_params watch_point_params = {
 /* A dying point may still be in it beside the one that takes its place. */
 static struct rhltable watch_points;
 
+/*
+ * Held up by each watch point.  Anybody may set one: so it is let down only when
+ * there has been none for a while, and the kernel not patched again and again.
+ */
+DEFINE_STATIC_KEY_DEFERRED_FALSE(mnt_watched, HZ);
+
 LIST_HEAD(mnt_changes);			/* Protected by mount_lock */
 static u64 told_batch;			/* Of the task that is telling changes */
 LIST_HEAD(mnt_dying_watch_points);	/* Protected by namespace_sem */
@@ -128,7 +134,7 @@ static unsigned int mnt_state_diff(const struct mnt_state *a, const struct mnt_s
 
 static void put_aside(struct mount *m, unsigned int how)
 {
-	struct mnt_change *change = &m->change;
+	struct mnt_change *change = mnt_change(m);
 
 	change->how = how;
 	change->told = 0;
@@ -144,16 +150,20 @@ static void put_aside(struct mount *m, unsigned int how)
 	list_add_tail(&change->link, &mnt_changes);
 }
 
-/*
- * The part of mnt_changing() for a mount that somebody may want to know of, or
- * that has changed before.
- */
-void __mnt_changing(struct mount *m, unsigned int how)
+/* The part of mnt_announce() for when there are watch points anywhere. */
+bool __mnt_announce(struct mount *m, struct mnt_namespace *to, unsigned int how)
 {
-	if (!mnt_is_changed(m))
-		put_aside(m, how);
-	else if (how)
-		m->change.how = how;
+	lockdep_assert_held(&mount_lock.lock);
+
+	if (mnt_is_changed(m)) {
+		if (how)
+			mnt_change(m)->how = how;
+		return true;
+	}
+	if (!mnt_ns_is_watched(m->mnt_ns) && !mnt_ns_is_watched(to))
+		return false;
+	put_aside(m, how);
+	return true;
 }
 
 /*
@@ -165,8 +175,8 @@ static bool go_up(struct mount **mnt, struct dentry **dentry, bool former)
 	struct mount *m = *mnt;
 
 	if (former && mnt_is_changed(m)) {
-		*mnt = m->change.parent;
-		*dentry = m->change.mountpoint;
+		*mnt = mnt_change(m)->parent;
+		*dentry = mnt_change(m)->mountpoint;
 	} else {
 		*mnt = m->mnt_parent;
 		*dentry = m->mnt_mountpoint;
@@ -200,11 +210,13 @@ static void see(struct watch_point **seen, struct mount *mnt,
 static struct mount *below_watched(struct mount *first, bool former)
 {
 	struct mount *m = first, *parent = first, *next;
+	struct below_watched *kept;
 	struct dentry *dentry;
 
 	for (;;) {
-		if (m->below_watched[former].batch == told_batch) {
-			m = m->below_watched[former].mnt;
+		kept = &mount_watch(m)->below_watched[former];
+		if (kept->batch == told_batch) {
+			m = kept->mnt;
 			break;
 		}
 		next = m;
@@ -212,15 +224,15 @@ static struct mount *below_watched(struct mount *first, bool former)
 			m = NULL;
 			break;
 		}
-		if (atomic_read(&next->nr_watch_points))
+		if (atomic_read(&mount_watch(next)->nr_points))
 			break;
 		if (m == first)
 			parent = next;
 		m = next;
 	}
-	first->below_watched[former].mnt = m;
-	first->below_watched[former].batch = told_batch;
-	parent->below_watched[former] = first->below_watched[former];
+	kept = mount_watch(first)->below_watched;
+	kept[former] = (struct below_watched) { .mnt = m, .batch = told_batch };
+	mount_watch(parent)->below_watched[former] = kept[former];
 	return m;
 }
 
@@ -315,29 +327,29 @@ static void post(struct watch_point *point, struct mount_notification *n, u32 fl
 
 static bool is_new(const struct mount *m)
 {
-	return mnt_is_changed(m) && m->mnt_ns && m->change.ns != m->mnt_ns;
+	return mnt_is_changed(m) && m->mnt_ns && mnt_change(m)->ns != m->mnt_ns;
 }
 
 static bool is_gone(const struct mount *m)
 {
-	return mnt_is_changed(m) && m->change.ns && m->change.ns != m->mnt_ns;
+	return mnt_is_changed(m) && mnt_change(m)->ns && mnt_change(m)->ns != m->mnt_ns;
 }
 
 /* What a mount is like, as far as it has been told. */
 static struct mnt_state told_state(struct mount *m)
 {
 	guard(mount_locked_reader)();
-	return mnt_is_changed(m) ? m->change.state : mnt_state(m);
+	return mnt_is_changed(m) ? mnt_change(m)->state : mnt_state(m);
 }
 
 static u32 how_flags(const struct mount *m)
 {
-	return m->change.how == MNT_CHANGE_PROPAGATED ? NOTIFY_MOUNT_PROPAGATED : 0;
+	return mnt_change(m)->how == MNT_CHANGE_PROPAGATED ? NOTIFY_MOUNT_PROPAGATED : 0;
 }
 
 static void tell_gone(struct mount *m)
 {
-	const struct mnt_change *change = &m->change;
+	const struct mnt_change *change = mnt_change(m);
 	bool expired = change->how == MNT_CHANGE_EXPIRED;
 	struct watch_point *point, *seen;
 	struct mount_notification n;
@@ -370,9 +382,9 @@ static void tell_new(struct mount *m)
 	scoped_guard(mount_locked_reader) {
 		if (mnt_has_parent(m) && is_new(m->mnt_parent))
 			flags |= NOTIFY_MOUNT_RECURSIVE;
-		m->change.state = mnt_state(m);
+		mnt_change(m)->state = mnt_state(m);
 	}
-	n = new_record(m, NOTIFY_MOUNT_NEW_MOUNT, &m->change.state);
+	n = new_record(m, NOTIFY_MOUNT_NEW_MOUNT, &mnt_change(m)->state);
 
 	guard(rcu)();
 	seen = find_watch_points(m, LOOK_NOW);
@@ -383,7 +395,7 @@ static void tell_new(struct mount *m)
 
 static bool is_moved(const struct mount *m)
 {
-	const struct mnt_change *change = &m->change;
+	const struct mnt_change *change = mnt_change(m);
 
 	return mnt_is_changed(m) && m->mnt_ns && change->ns == m->mnt_ns &&
 	       (change->parent != m->mnt_parent ||
@@ -403,7 +415,7 @@ static bool tell_moved(struct mount *m, u32 flags)
 	bool itself = is_moved(m);
 	bool crossed = false;
 
-	parent = itself ? m->change.parent : m->mnt_parent;
+	parent = itself ? mnt_change(m)->parent : m->mnt_parent;
 	state = told_state(m);
 	n = new_record(m, NOTIFY_MOUNT_MOVE_TO, &state);
 
@@ -466,7 +478,7 @@ static unsigned int changes_of_parent(const struct mount *m)
 	if (parent == m || !mnt_is_changed(parent))
 		return 0;
 	now = mnt_state(parent);
-	return parent->change.told | mnt_state_diff(&parent->change.state, &now);
+	return mnt_change(parent)->told | mnt_state_diff(&mnt_change(parent)->state, &now);
 }
 
 /* Tell of what a mount has become in one respect, where it is now. */
@@ -493,11 +505,11 @@ static void tell_state(struct mount *m)
 		return;
 
 	scoped_guard(mount_locked_reader) {
-		was = m->change.state;
+		was = mnt_change(m)->state;
 		now = mnt_state(m);
 		diff = mnt_state_diff(&was, &now);
-		m->change.state = now;
-		m->change.told = diff;
+		mnt_change(m)->state = now;
+		mnt_change(m)->told = diff;
 	}
 	if (!diff)
 		return;
@@ -527,7 +539,7 @@ static void tell_state(struct mount *m)
 /* Take a mount off the list, unless it has changed again since it was told. */
 static void done_telling(struct mount *m, struct list_head *dentries)
 {
-	struct mnt_change *change = &m->change;
+	struct mnt_change *change = mnt_change(m);
 	struct mnt_state now;
 
 	guard(mount_locked_reader)();
@@ -556,7 +568,7 @@ static void done_telling(struct mount *m, struct list_head *dentries)
  */
 void mnt_tell_changes(struct list_head *dentries)
 {
-	struct mount *m, *next;
+	struct mount_object *object, *next;
 	LIST_HEAD(changed);
 
 	/* They go on looking like changed ones, but nobody else moves them. */
@@ -564,21 +576,21 @@ void mnt_tell_changes(struct list_head *dentries)
 		list_splice_init(&mnt_changes, &changed);
 
 	told_batch++;
-	list_for_each_entry(m, &changed, change.link) {
-		tell_place(m);
+	list_for_each_entry(object, &changed, watch.change.link) {
+		tell_place(&object->mount);
 		cond_resched();
 	}
-	list_for_each_entry(m, &changed, change.link) {
-		tell_state(m);
+	list_for_each_entry(object, &changed, watch.change.link) {
+		tell_state(&object->mount);
 		cond_resched();
 	}
-	list_for_each_entry_safe(m, next, &changed, change.link)
-		done_telling(m, dentries);
+	list_for_each_entry_safe(object, next, &changed, watch.change.link)
+		done_telling(&object->mount, dentries);
 }
 
 static void put_watch_point(struct watch_point *point)
 {
-	struct mount *mnt = point->place.mnt;
+	struct mount_watch *mw = mount_watch(point->place.mnt);
 
 	if (!refcount_dec_and_test(&point->usage))
 		return;
@@ -588,8 +600,10 @@ static void put_watch_point(struct watch_point *point)
 		list_del_init(&point->link);
 	dput(point->place.dentry);
 	/* Pairs with mnt_wait_for_watch_points(): no access after it. */
-	if (atomic_dec_and_test(&mnt->nr_watch_points))
-		wake_up_var(&mnt->nr_watch_points);
+	if (atomic_dec_and_test(&mw->nr_points))
+		wake_up_var(&mw->nr_points);
+	/* Only now, so that who is to wait does. */
+	static_branch_slow_dec_deferred(&mnt_watched);
 	kfree_rcu(point, rcu);
 }
 
@@ -619,16 +633,16 @@ static void kill_watch_point(struct watch_point *point)
 	put_watch_point(point);
 }
 
-/* The part of mnt_umount_watch_points() for a mount that has some. */
+/* The part of mnt_umount_watch_points() for when there are some anywhere. */
 void __mnt_umount_watch_points(struct mount *m)
 {
 	struct watch_point *point, *next;
 
-	list_for_each_entry_safe(point, next, &m->watch_points, link) {
+	list_for_each_entry_safe(point, next, &mount_watch(m)->points, link) {
 		list_del_init(&point->link);
 		m->mnt_ns->nr_watches -= point->nr_watches;
-		/* If it has no user left, put_watch_point() is on its way. */
-		if (refcount_inc_not_zero(&point->usage))
+		/* If it has no watch left, put_watch_point() is on its way. */
+		if (point->nr_watches && refcount_inc_not_zero(&point->usage))
 			list_add_tail(&point->link, &mnt_dying_watch_points);
 	}
 }
@@ -660,10 +674,13 @@ void mnt_kill_watch_points(struct list_head *dying)
 	}
 }
 
-/* The part of mnt_wait_for_watch_points() that waits. */
+/* The part of mnt_wait_for_watch_points() for when there are some anywhere. */
 void __mnt_wait_for_watch_points(struct mount *m)
 {
-	wait_var_event(&m->nr_watch_points, !atomic_read_acquire(&m->nr_watch_points));
+	atomic_t *nr_points = &mount_watch(m)->nr_points;
+
+	/* Pairs with the atomic_dec_and_test() in put_watch_point(). */
+	wait_var_event(nr_points, !atomic_read_acquire(nr_points));
 }
 
 /* Find the watch point on a directory of a mount and take a reference. */
@@ -699,7 +716,7 @@ void mnt_directory_removed(struct dentry *dentry)
 
 	scoped_guard(mount_locked_reader) {
 		for (m = dentry->d_sb->s_mounts; m; m = m->mnt_next_for_sb) {
-			if (!atomic_read(&m->nr_watch_points))
+			if (!atomic_read(&mount_watch(m)->nr_points))
 				continue;
 			point = get_watch_point(m, dentry);
 			if (point) {
@@ -732,6 +749,16 @@ static int may_watch(const struct path *path, const struct path *root)
 	return ns_capable_noaudit(ns->user_ns, CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
+/* Of a watch point that nobody has seen. */
+static void free_watch_point(struct watch_point *point)
+{
+	static_branch_slow_dec_deferred(&mnt_watched);
+	kfree(point);
+}
+
+DEFINE_FREE(free_watch_point, struct watch_point *, if (_T) free_watch_point(_T))
+
+/* May sleep, and is called without locks as the kernel may be patched. */
 static struct watch_point *new_watch_point(const struct path *path)
 {
 	struct mount *m = real_mount(path->mnt);
@@ -746,6 +773,7 @@ static struct watch_point *new_watch_point(const struct path *path)
 	point->id = m->mnt_id_unique;
 	refcount_set(&point->usage, 1);
 	init_watch_list(&point->watches, release_watch);
+	static_branch_deferred_inc(&mnt_watched);
 	return point;
 }
 
@@ -763,10 +791,10 @@ static int add_watch_point(struct watch_point *point)
 	spin_lock(&dentry->d_lock);
 	dentry->d_flags |= DCACHE_MOUNT_WATCHED;
 	spin_unlock(&dentry->d_lock);
-	atomic_inc(&mnt->nr_watch_points);
+	atomic_inc(&mount_watch(mnt)->nr_points);
 
 	guard(mount_locked_reader)();
-	list_add_tail(&point->link, &mnt->watch_points);
+	list_add_tail(&point->link, &mount_watch(mnt)->points);
 	return 0;
 }
 
@@ -801,7 +829,7 @@ static int add_watch(const struct path *path, struct watch *watch,
 static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
 			int watch_id)
 {
-	struct watch_point *point __free(kfree) = NULL;
+	struct watch_point *point __free(free_watch_point) = NULL;
 	struct inode *inode = d_inode(path->dentry);
 	struct watch *watch __free(kfree) = NULL;
 	struct path root __free(path_put) = {};

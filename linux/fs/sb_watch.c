@@ -34,6 +34,9 @@ enum {
 	SB_WATCH_EMERGENCY_RO,		/* Read-only without SB_RDONLY */
 };
 
+/* A watch has ever been set that extends to automounts. */
+DEFINE_STATIC_KEY_FALSE(sb_watch_submounts);
+
 /*
  * A watch on a superblock, or on all.  It is freed by the core.
  */
@@ -424,8 +427,10 @@ static int sb_watch_add(struct super_block *sb, struct watch_queue *wqueue,
 	if (!swatch->watch.cred)
 		goto out;
 
-	if (submounts)
+	if (submounts) {
+		static_branch_enable(&sb_watch_submounts);
 		set_bit(SB_WATCH_SUBMOUNTS, &sb->s_watch.state);
+	}
 	scoped_guard(mutex, &sb_watch_mutex) {
 		if (!privileged && wlist->nr_watchers >= SB_WATCHES_MAX) {
 			put_cred(swatch->watch.cred);

@@ -148,17 +148,16 @@ def more_when_idle(traces, base_traces, functions):
     return more
 
 
-def floors(traces):
-    """Why some of the goals are missed: what there is that is not the queue's to save."""
+def owners(traces):
+    """Whose the instructions are that are spent on a post, and from sleep to sleep."""
     post = by_owner(traces["post-ring"])
     shared = sum(count for owner, count in post if owner.startswith(("fan-out", "LSM", "spinlocks")))
+    helpers = any(owner.startswith("helpers") for owner, _ in post)
     yield (
-        "What keeps from the goals",
-        f"A post, by whose the instructions are. {shared} go to the fan-out, the hook and the lock, which are the same\n"
-        "for a pipe; a BPF ring buffer has neither a list of watchers nor a hook, and a lock of its own that is\n"
-        f"inlined. So {180 - shared} are left for the queue to meet the goal of 180. It saves and restores seven registers,\n"
-        "finds the ring and its room, copies three words, publishes, and looks whether to wake the reader. The\n"
-        "helpers would be inlined if rustc and clang were of the same LLVM: that saves them, and the calls.",
+        "Whose they are",
+        f"{shared} of a post go to the fan-out, the hook and the lock, which are the same for a pipe; a BPF ring\n"
+        "buffer has neither a list of watchers nor a hook, and a lock of its own that is inlined."
+        + (" The helpers\nwould be inlined if rustc and clang were of the same LLVM." if helpers else ""),
         table(["post of 24 bytes", "instructions"], post),
     )
     if "asleep-ring" in traces:
@@ -231,8 +230,8 @@ def sections(r, traces, idle, posters, native, goals, slope):
         "How many more instructions than in the base kernel, built with the same configuration, it takes to clear\n"
         "memory, and in the functions of `fs/namespace.c`, `fs/super.c`, `fs/pnode.c`, `security/keys/`, `block/`\n"
         "and of the series. (A mount takes some thousand more or less each time, in the allocators and the\n"
-        "scheduler.) In mounts it is the two counts of changes, the larger `struct mount`, and the checks whether\n"
-        "there is something to do.",
+        "scheduler.) In mounts it is the counts of changes, a call to clear the mount, the places that are patched\n"
+        "as long as somebody watches, and the check whether there is something to tell.",
         table(["function", *IDLE.values()], [[f"`{f}`" if f != "all" else f, *n] for f, n in idle.items()]),
     )
     yield (
@@ -268,7 +267,7 @@ def sections(r, traces, idle, posters, native, goals, slope):
         "mountinfo, whichever mechanism told it of the loss.",
         table(["", "wake-ups", "events each", "lost"], rows),
     )
-    yield from floors(traces)
+    yield from owners(traces)
     rows = []
     for cpus, p in posters.items():
         names = ("none", "ring", "pipe", "bpf-none", "ringbuf")

@@ -87,7 +87,7 @@ KUNIT_ARRAY_PARAM_DESC(state, state_cases, name);
 
 /* A mount that is in no tree, and a watch on its root. */
 struct lone_mount {
-	struct mount mnt;
+	struct mount_object object;
 	struct mnt_namespace ns;
 	struct dentry *root;
 	struct watch_point point;
@@ -106,7 +106,7 @@ static struct lone_mount *lone_mount(struct kunit *test, struct test_queue *q)
 {
 	struct lone_mount *lone = kunit_kzalloc(test, sizeof(*lone), GFP_KERNEL);
 	struct watch_point *point = &lone->point;
-	struct mount *m = &lone->mnt;
+	struct mount *m = &lone->object.mount;
 	struct watch *watch;
 
 	KUNIT_ASSERT_NOT_NULL(test, lone);
@@ -117,7 +117,7 @@ static struct lone_mount *lone_mount(struct kunit *test, struct test_queue *q)
 	m->mnt.mnt_root = (struct dentry *)&lone->root;
 	m->mnt_mountpoint = m->mnt.mnt_root;
 	m->mnt_id_unique = 0x1234567890ULL;
-	INIT_LIST_HEAD(&m->change.link);
+	mount_watch_init_once(&lone->object);
 
 	point->place.mnt = m;
 	point->place.dentry = m->mnt.mnt_root;
@@ -144,14 +144,14 @@ static void mount_watch_state(struct kunit *test)
 	struct test_queue *q = test_queue_start(test);
 	struct lone_mount *lone = lone_mount(test, q);
 	const struct mount_notification *n;
-	struct mount *m = &lone->mnt;
+	struct mount *m = &lone->object.mount;
 	unsigned int i;
 
 	m->mnt.mnt_flags = c->mnt_flags;
 	m->mnt_group_id = c->group;
 	if (c->group)
 		m->mnt_t_flags |= T_SHARED;
-	m->change.state = c->was;
+	mnt_change(m)->state = c->was;
 	tell_state(m);
 
 	for (i = 0; i < c->nr; i++) {

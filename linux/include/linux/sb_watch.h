@@ -8,6 +8,7 @@
 #define _LINUX_SB_WATCH_H
 
 #include <linux/fs.h>
+#include <linux/jump_label.h>
 #include <linux/types.h>
 #include <uapi/linux/watch_queue.h>
 
@@ -17,6 +18,14 @@ struct super_block;
 struct vfsmount;
 
 #ifdef CONFIG_SB_NOTIFICATIONS
+DECLARE_STATIC_KEY_FALSE(sb_watch_submounts);
+
+/* Can there be something to extend to what is mounted? */
+static inline bool sb_watch_extends(void)
+{
+	return static_branch_unlikely(&sb_watch_submounts);
+}
+
 void sb_watch_init(struct super_block *sb);
 void sb_watch_born(struct super_block *sb);
 void sb_watch_reset(struct super_block *sb);
@@ -45,6 +54,11 @@ static inline void sb_watch_reset(struct super_block *sb)
 
 static inline void sb_watch_remove_all(struct super_block *sb)
 {
+}
+
+static inline bool sb_watch_extends(void)
+{
+	return false;
 }
 
 static inline void sb_watch_mount(const struct dentry *mountpoint,

@@ -342,6 +342,8 @@ unsafe fn record_bytes<'a>(record: *const bindings::watch_notification) -> &'a [
     // SAFETY: The caller guarantees that the struct is valid.
     let length = unsafe { (*record).info } & bindings::WATCH_INFO_LENGTH;
     // SAFETY: The caller guarantees that too. Who looks for a header in the bytes need not ask.
+    unsafe { assert_unchecked(!record.is_null()) };
+    // SAFETY: As above.
     unsafe { assert_unchecked(length as usize >= size_of::<bindings::watch_notification>()) };
     // SAFETY: The caller guarantees that it is valid for that length.
     unsafe { slice::from_raw_parts(record.cast(), length as usize) }

@@ -81,8 +81,9 @@ impl Words for Memory {
         self.slots[slot as usize].set(value);
     }
 
-    fn publish_head(&self, head: u32) {
+    fn publish_head(&self, head: u32) -> u32 {
         self.scribble(1, pair(head, halves(self.get(1)).1));
+        self.load_tail()
     }
 
     fn load_tail(&self) -> u32 {

@@ -122,7 +122,7 @@ impl Words for Side {
         }
     }
 
-    fn publish_head(&self, head: u32) {
+    fn publish_head(&self, head: u32) -> u32 {
         let release = self.unless(Flaw::HeadRelease, Ordering::Release);
 
         if self.flaw == Flaw::LastLook {
@@ -132,6 +132,7 @@ impl Words for Side {
         if self.flaw != Flaw::Barrier {
             fence(Ordering::SeqCst);
         }
+        self.load_tail()
     }
 
     fn load_tail(&self) -> u32 {

@@ -92,6 +92,26 @@ impl Producer {
         }
     }
 
+    /// Posts a record that takes more than [`Ring::try_post`].
+    #[inline(never)]
+    fn post_otherwise(&mut self, record: &[u8]) {
+        let record = Record::first(record);
+        let wake = match (&mut self.store, record) {
+            (Store::Ring(ring, memory), Ok(record)) => ring.post(&**memory, &record),
+            // A source that got its record wrong; nothing is lost silently.
+            (Store::Ring(ring, memory), Err(_)) => ring.lose(&**memory, META),
+            (Store::Nowhere(status), record) => {
+                status.lose(record.map_or(META, |record| record.header().kind));
+                false
+            }
+            (Store::Closed, _) => false,
+        };
+
+        if wake {
+            self.wake();
+        }
+    }
+
     fn wake(&self) {
         if let Some(readers) = &self.readers {
             readers.notify_all();
@@ -138,21 +158,14 @@ impl Backend for Producer {
     // Into the callback of the core, which knows that the bytes start with a header.
     #[inline(always)]
     fn post(&mut self, record: &[u8]) {
-        let record = Record::first(record);
-        let wake = match (&mut self.store, record) {
-            (Store::Ring(ring, memory), Ok(record)) => ring.post(&**memory, &record),
-            // A source that got its record wrong; nothing is lost silently.
-            (Store::Ring(ring, memory), Err(_)) => ring.lose(&**memory, META),
-            (Store::Nowhere(status), record) => {
-                status.lose(record.map_or(META, |record| record.header().kind));
-                false
+        if let (Store::Ring(ring, memory), Ok(record)) = (&mut self.store, Record::first(record)) {
+            match ring.try_post(&**memory, &record) {
+                Some(true) => return self.wake(),
+                Some(false) => return,
+                None => (),
             }
-            (Store::Closed, _) => false,
-        };
-
-        if wake {
-            self.wake();
         }
+        self.post_otherwise(record);
     }
 
     fn lose(&mut self, kind: u32) {

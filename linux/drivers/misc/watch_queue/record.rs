@@ -240,6 +240,14 @@ impl<'a> Record<'a> {
         slots(self.bytes.len() as u32)
     }
 
+    /// Returns how many slots the record takes if it fills the last one as well.
+    pub(crate) fn whole_slots(&self) -> Option<u32> {
+        let len = self.bytes.len();
+        let size = SLOT_SIZE as usize;
+
+        (len % size == 0).then_some((len / size) as u32)
+    }
+
     /// Returns what goes into each of [`Self::slots`] slots, the last padded with zeroes.
     pub(crate) fn values(&self) -> impl Iterator<Item = u64> + 'a {
         self.bytes.chunks(SLOT_SIZE as usize).map(|chunk| {

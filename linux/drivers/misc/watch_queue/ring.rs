@@ -62,12 +62,13 @@ pub(crate) trait Words {
         }
     }
 
-    /// Stores the shared `head` (release), then issues a full barrier.
+    /// Stores the shared `head` (release), issues a full barrier and loads the shared `tail`
+    /// (acquire, as [`Words::load_tail`]).
     ///
     /// The release pairs with the reader's acquiring load of `head`: it finds all that was stored
-    /// before. The barrier orders all stores before later loads of `tail`, and pairs with the
+    /// before. The barrier orders all stores before the load of `tail`, and pairs with the
     /// reader's fence between its last store of `tail` and its last loads of `head` and `lost`.
-    fn publish_head(&self, head: u32);
+    fn publish_head(&self, head: u32) -> u32;
 
     /// Loads the shared `tail` (acquire).
     ///
@@ -198,33 +199,43 @@ impl Ring {
     /// Posts a record, or counts it as lost if there is no room for it.
     ///
     /// A loss record that is due goes first; without room for both neither is stored.
-    #[inline(always)]
     #[must_use = "tells whether to wake the reader"]
     pub(crate) fn post(&mut self, words: &impl Words, record: &Record<'_>) -> bool {
-        let slots = record.slots();
-
-        let Some(room) = self.room.checked_sub(slots) else {
-            return self.post_anywhere(words, *record);
-        };
-        let before = self.head;
-
-        words.store_record(before & self.mask, record);
-        // INVARIANT: What `head` is moved by now is no room any more.
-        self.room = room;
-
-        let tail = self.publish(words, before.wrapping_add(slots));
-
-        // A reader takes a record as a whole: `tail` was not ahead of `head`, or is not behind it.
-        if before.wrapping_sub(tail) > self.slots().wrapping_sub(slots) && tail != self.head {
-            self.toggle_corrupt(words);
-            return true;
-        }
-        tail == before
+        self.try_post(words, record)
+            .unwrap_or_else(|| self.post_anywhere(words, record))
     }
 
-    /// Does the same, whatever there may be in the way, and finds out how much room there is.
-    #[inline(never)]
-    fn post_anywhere(&mut self, words: &impl Words, record: Record<'_>) -> bool {
+    /// Does the same in the way that is the shortest and nearly always there: the record fills whole
+    /// slots, and there is room for it that is known of. Otherwise does nothing and returns
+    /// [`None`].
+    #[inline(always)]
+    #[must_use = "tells whether it was posted, and whether to wake the reader"]
+    pub(crate) fn try_post(&mut self, words: &impl Words, record: &Record<'_>) -> Option<bool> {
+        let slots = record.whole_slots()?;
+        // INVARIANT: What `head` will have been moved by is no room any more.
+        self.room = self.room.checked_sub(slots)?;
+        let before = self.head;
+        let after = before.wrapping_add(slots);
+        let others = self.mask.wrapping_sub(slots);
+
+        words.store_record(before & self.mask, record);
+
+        let tail = self.publish(words, after);
+
+        // The reader is busy if `tail` lies in the ring behind `before`: most often it does.
+        if before.wrapping_sub(tail).wrapping_sub(1) <= others {
+            return Some(false);
+        }
+        // It takes a record as a whole: this one not at all, or by now.
+        if tail != before && tail != after {
+            self.toggle_corrupt(words);
+            return Some(true);
+        }
+        Some(tail == before)
+    }
+
+    /// Posts a record whatever there may be in the way, and finds out how much room there is.
+    fn post_anywhere(&mut self, words: &impl Words, record: &Record<'_>) -> bool {
         let flags = self.status.flags;
         let tail = words.load_tail();
         let free = self.free(words, tail);
@@ -426,12 +437,10 @@ impl Ring {
         // INVARIANT: `head` is the end of a record, which starts after the header and does not
         // go beyond the end of the ring, or stays where it was. The caller has seen to `room`.
         self.head = head;
-        words.publish_head(head);
-
         // A look at `tail` after the barrier: either it finds the last `tail` that the reader
         // stored before its fence, or the reader's loads after that fence, of `head` and `lost`,
         // find what was published here, and it does not go to sleep.
-        words.load_tail()
+        words.publish_head(head)
     }
 
     fn store_slots(&self, words: &impl Words, first: u32, values: impl IntoIterator<Item = u64>) {
@@ -581,11 +590,12 @@ mod tests {
             self.set(slot, value);
         }
 
-        fn publish_head(&self, head: u32) {
+        fn publish_head(&self, head: u32) -> u32 {
             self.set(1, pair(head, halves(self.slot(1)).1));
             if let Some(next) = self.next_tail.take() {
                 self.set_tail(next);
             }
+            self.load_tail()
         }
 
         fn load_tail(&self) -> u32 {

@@ -53,13 +53,17 @@ impl Words for UserPages {
     }
 
     #[inline]
-    fn publish_head(&self, head: u32) {
-        if let Some(word) = self.u32_at(uapi::HEAD) {
-            // Not an exchange: where that is a loop, whoever keeps writing to the cache line could
-            // keep the kernel in it.
-            word.store(head, Release);
-        }
+    fn publish_head(&self, head: u32) -> u32 {
+        let (Some(shared_head), Some(tail)) = (self.u32_at(uapi::HEAD), self.u32_at(uapi::TAIL))
+        else {
+            return 0;
+        };
+
+        // Not an exchange: where that is a loop, whoever keeps writing to the cache line could keep
+        // the kernel in it.
+        shared_head.store(head, Release);
         smp_mb(Full);
+        tail.load(Acquire)
     }
 
     #[inline]

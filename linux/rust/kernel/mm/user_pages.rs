@@ -149,23 +149,25 @@ impl UserPages {
             return Err(EINVAL);
         }
 
+        let from = bytes.as_ptr().cast::<u64>();
+        let whole = bytes.len() / size_of::<u64>();
+        let rest = bytes.chunks_exact(size_of::<u64>()).remainder();
+
         // SAFETY: `offset` is inside the allocation, or just behind it.
-        let mut word = unsafe { self.start.as_ptr().add(offset) }.cast::<u64>();
-        let whole = bytes.chunks_exact(size_of::<u64>());
-        let rest = whole.remainder();
-        for chunk in whole {
-            // SAFETY: `chunk` has the size of a word. All words up to the end of `bytes` lie
-            // inside, by the checks above, and are aligned. A volatile store is `WRITE_ONCE()`,
-            // which is what an atomic one without an ordering is.
-            unsafe { word.write_volatile(chunk.as_ptr().cast::<u64>().read_unaligned()) };
-            word = word.wrapping_add(1);
+        let to = unsafe { self.start.as_ptr().cast::<u64>().add(offset / size_of::<u64>()) };
+        if !rest.is_empty() {
+            // SAFETY: All words up to the end of `bytes` lie inside, by the checks above, and are
+            // aligned; the length of the memory is a multiple of the size of a word, so that all of
+            // the last one lies inside too. A volatile store is `WRITE_ONCE()`, which is what an
+            // atomic one without an ordering is.
+            unsafe { to.add(whole).write_volatile(filled(rest)) };
+        }
+        // Counting down makes the shortest loop.
+        for index in (0..whole).rev() {
+            // SAFETY: There are `whole` words in `bytes`; for the store as above.
+            unsafe { to.add(index).write_volatile(from.add(index).read_unaligned()) };
             // What is stored is short: it takes longer to find out how to unroll the loop.
             barrier();
-        }
-        if !rest.is_empty() {
-            // SAFETY: As above; the length of the memory is a multiple of the size of a word, so
-            // that all of the last one lies inside too.
-            unsafe { word.write_volatile(filled(rest)) };
         }
         Ok(())
     }

@@ -44,6 +44,8 @@ FIXTURE_SETUP(nomem)
 		SKIP(return, "no failslab");
 	if (!open_or_skip(_metadata, &self->queue, variant->kind, variant->size))
 		return;
+	/* A stack for each failure would look like a complaint in the log. */
+	ASSERT_EQ(0, write_string(INJECTION "verbose", "0"));
 	self->attempt = mmap(NULL, sizeof(*self->attempt), PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->attempt);
@@ -57,6 +59,7 @@ FIXTURE_TEARDOWN(nomem)
 {
 	queue_close(&self->queue);
 	write_string(INJECTION "ignore-gfp-wait", "Y");
+	write_string(INJECTION "verbose", "2");
 }
 
 /* A call with its @nth allocation failing, by a process with credentials of its own. */
