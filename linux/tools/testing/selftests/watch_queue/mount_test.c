@@ -1711,6 +1711,43 @@ TEST_F(mount, umount_watched)
 	}
 }
 
+/*
+ * Without any watch the kernel does not look for what changes, and a while after
+ * the last one has gone it no longer does.  Neither shows when there is a watch
+ * again, not even for mounts that changed meanwhile.
+ */
+TEST_F(mount, watched_again)
+{
+	struct queue *q = &self->queue;
+	uint64_t a, b, w;
+	int i;
+
+	if (variant->at_root)
+		SKIP(return, "a directory will do");
+
+	w = mount_id("/w");
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, mount_tmpfs("/w/a"));
+		a = mount_id("/w/a");
+		ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w", 0, q->fd, TAG));
+		expect_nothing(_metadata, q);
+		ASSERT_EQ(0, mount_tmpfs("/w/b"));
+		b = mount_id("/w/b");
+		expect_event(_metadata, q, NEW, SUB, b);
+		ASSERT_EQ(0, move("/w/a", "/w/c"));
+		expect_event(_metadata, q, MOVE_TO, SUB, a);
+		ASSERT_EQ(0, sys_umount("/w/b", 0));
+		expect_event(_metadata, q, UNMOUNT, SUB, b);
+		ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w", 0, q->fd, -1));
+		expect_removal(_metadata, q, TAG, w);
+		if (i == 1)
+			sleep(3);
+		ASSERT_EQ(0, set_attr("/w/c", 0, MOUNT_ATTR_RDONLY, 0));
+		ASSERT_EQ(0, sys_umount("/w/c", 0));
+		expect_nothing(_metadata, q);
+	}
+}
+
 /* The watched directory goes. */
 TEST_F(mount, rmdir_watched)
 {
