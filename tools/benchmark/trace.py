@@ -114,9 +114,14 @@ def follow(gdb, symbols, name, function, length):
         info = registers[RSI] + 4
         gdb.write(info, bytes([length]) + gdb.read(info, 4)[1:])
     frame = registers[RSP]
-    counts, order, total = collections.Counter(), [], 0
+    counts, order, total, cleared_for = collections.Counter(), [], 0, ""
     while registers[RIP] != symbols.by_name[end] if end else registers[RSP] <= frame:
         where = symbols.at(registers[RIP])
+        if registers[RIP] == symbols.by_name["memset"]:
+            caller = gdb.read(registers[RSP], 8)
+            cleared_for = symbols.at(int.from_bytes(caller, "little"))
+        if where.startswith("memset"):
+            where = f"memset for {cleared_for}"
         if where not in counts:
             order.append(where)
         counts[where] += 1
