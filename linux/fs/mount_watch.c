@@ -100,8 +100,9 @@ static const struct rhashtable_params watch_point_params = {
 static struct rhltable watch_points;
 
 /*
- * Held up by each watch point.  Anybody may set one: so it is let down only when
- * there has been none for a while, and the kernel not patched again and again.
+ * Held up by each watch point, and by mnt_changes while that is not empty.  Anybody
+ * may set a watch: so it is let down only when there has been none for a while, and
+ * the kernel not patched again and again.
  */
 DEFINE_STATIC_KEY_DEFERRED_FALSE(mnt_watched, HZ);
 
@@ -147,6 +148,9 @@ static void put_aside(struct mount *m, unsigned int how)
 		change->parent = m;
 		change->mountpoint = NULL;
 	}
+	/* It is up, as somebody watches: this is no more than to count. */
+	if (list_empty(&mnt_changes))
+		WARN_ON_ONCE(!static_key_fast_inc_not_disabled(&mnt_watched.key.key));
 	list_add_tail(&change->link, &mnt_changes);
 }
 
@@ -574,6 +578,8 @@ void mnt_tell_changes(struct list_head *dentries)
 	/* They go on looking like changed ones, but nobody else moves them. */
 	scoped_guard(mount_locked_reader)
 		list_splice_init(&mnt_changes, &changed);
+	if (list_empty(&changed))
+		return;
 
 	told_batch++;
 	list_for_each_entry(object, &changed, watch.change.link) {
@@ -586,6 +592,7 @@ void mnt_tell_changes(struct list_head *dentries)
 	}
 	list_for_each_entry_safe(object, next, &changed, watch.change.link)
 		done_telling(&object->mount, dentries);
+	static_branch_slow_dec_deferred(&mnt_watched);
 }
 
 static void put_watch_point(struct watch_point *point)
