@@ -101,8 +101,8 @@ static struct rhltable watch_points;
 
 /*
  * Held up by each watch point, and by mnt_changes while that is not empty.  Anybody
- * may set a watch: so it is let down only when there has been none for a while, and
- * the kernel not patched again and again.
+ * may set a watch: so it is let down a while later, and the kernel patched twice a
+ * second at most.
  */
 DEFINE_STATIC_KEY_DEFERRED_FALSE(mnt_watched, HZ);
 
@@ -157,8 +157,6 @@ static void put_aside(struct mount *m, unsigned int how)
 /* The part of mnt_announce() for when there are watch points anywhere. */
 bool __mnt_announce(struct mount *m, struct mnt_namespace *to, unsigned int how)
 {
-	lockdep_assert_held(&mount_lock.lock);
-
 	if (mnt_is_changed(m)) {
 		if (how)
 			mnt_change(m)->how = how;
@@ -843,8 +841,7 @@ static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
 	int err;
 
 	watch = kzalloc_obj(*watch, GFP_KERNEL_ACCOUNT);
-	point = new_watch_point(path);
-	if (!watch || !point)
+	if (!watch)
 		return -ENOMEM;
 	init_watch(watch, wqueue);
 	watch->type = WATCH_TYPE_MOUNT_NOTIFY;
@@ -855,6 +852,9 @@ static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
 		return err;
 
 	/* Nothing waits for memory, and no path is put, under the locks. */
+	point = new_watch_point(path);
+	if (!point)
+		return -ENOMEM;
 	watch->cred = watch_cred();
 	if (!watch->cred)
 		return -ENOMEM;

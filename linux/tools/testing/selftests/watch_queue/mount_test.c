@@ -1916,4 +1916,37 @@ TEST_F(mount, counter)
 	close(fd);
 }
 
+/* That a mount has another master now is not in any record, but it counts. */
+TEST_F(mount, counter_of_slaves)
+{
+	uint64_t before, after, id, ns;
+	int home, other;
+
+	home = ns_fd(self->proc);
+	ASSERT_LE(0, home);
+	ASSERT_EQ(0, mount_tmpfs("/w/a"));
+	ASSERT_EQ(0, set_propagation("/w/a", MS_SHARED));
+	ASSERT_EQ(0, bind("/w/a", "/w/b", 0));
+	ASSERT_EQ(0, set_propagation("/w/b", MS_SLAVE));
+	ASSERT_EQ(0, set_propagation("/w/b", MS_SHARED));
+
+	ASSERT_EQ(0, sys_unshare(CLONE_NEWNS));
+	/* It is to outlive that this leaves it. */
+	other = ns_fd(self->proc);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, set_propagation("/w/b", MS_SLAVE));
+	id = mount_id("/w/b");
+	ns = mntns_id(id);
+	ASSERT_NE(0, ns);
+	ASSERT_EQ(0, count_changes(id, ns, &before));
+
+	/* Its master in the other namespace hands it on to its own. */
+	ASSERT_EQ(0, sys_setns(home, CLONE_NEWNS));
+	ASSERT_EQ(0, set_propagation("/w/b", MS_PRIVATE));
+	ASSERT_EQ(0, count_changes(id, ns, &after));
+	EXPECT_LT(before, after);
+	close(other);
+	close(home);
+}
+
 TEST_HARNESS_MAIN
