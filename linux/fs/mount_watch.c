@@ -5,10 +5,10 @@
  * A directory of a mount that is watched has a watch point, which is found by
  * both.  Whatever changes a mount calls mnt_changing() first.  That counts
  * the change, and no more unless there is a watch point anywhere and somebody
- * watches the namespace of the mount.  If so, the state and place of the mount are put aside and the mount is
- * put on a list, which namespace_unlock() hands to mnt_tell_changes().  This
- * compares then and now, walks up from both places to find the watch points, and
- * posts.  So a change is told once however it came about, in the order in which
+ * watches the namespace of the mount.  If so, the state and place of the mount are
+ * put aside and the mount is put on a list, which namespace_unlock() hands to
+ * mnt_tell_changes().  This compares then and now, walks up from both places to
+ * find the watch points, and posts.  So a change is told once however it came about, in the order in which
  * mounts were changed first, and nothing is told of what ended as it began.
  *
  * Locks:
@@ -754,14 +754,16 @@ static int may_watch(const struct path *path, const struct path *root)
 	return ns_capable_noaudit(ns->user_ns, CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
-/* Of a watch point that nobody has seen. */
+/* Of a watch point that nobody has seen, or NULL. */
 static void free_watch_point(struct watch_point *point)
 {
+	if (!point)
+		return;
 	static_branch_slow_dec_deferred(&mnt_watched);
 	kfree(point);
 }
 
-DEFINE_FREE(free_watch_point, struct watch_point *, if (_T) free_watch_point(_T))
+DEFINE_FREE(free_watch_point, struct watch_point *, free_watch_point(_T))
 
 /* May sleep, and is called without locks as the kernel may be patched. */
 static struct watch_point *new_watch_point(const struct path *path)

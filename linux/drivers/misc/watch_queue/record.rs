@@ -242,10 +242,10 @@ impl<'a> Record<'a> {
 
     /// Returns how many slots the record takes if it fills the last one as well.
     pub(crate) fn whole_slots(&self) -> Option<u32> {
+        const SIZE: usize = SLOT_SIZE as usize;
         let len = self.bytes.len();
-        let size = SLOT_SIZE as usize;
 
-        (len % size == 0).then_some((len / size) as u32)
+        (len % SIZE == 0).then_some((len / SIZE) as u32)
     }
 
     /// Returns what goes into each of [`Self::slots`] slots, the last padded with zeroes.

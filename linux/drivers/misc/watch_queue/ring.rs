@@ -205,8 +205,8 @@ impl Ring {
             .unwrap_or_else(|| self.post_anywhere(words, record))
     }
 
-    /// Does the same in the way that is the shortest and nearly always there: the record fills whole
-    /// slots, and there is room for it that is known of. Otherwise does nothing and returns
+    /// Does the same in the way that is the shortest and nearly always there: the record fills
+    /// whole slots, and there is room for it that is known of. Otherwise does nothing and returns
     /// [`None`].
     #[inline(always)]
     #[must_use = "tells whether it was posted, and whether to wake the reader"]

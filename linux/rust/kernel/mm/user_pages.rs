@@ -154,7 +154,7 @@ impl UserPages {
         let rest = bytes.chunks_exact(size_of::<u64>()).remainder();
 
         // SAFETY: `offset` is inside the allocation, or just behind it.
-        let to = unsafe { self.start.as_ptr().cast::<u64>().add(offset / size_of::<u64>()) };
+        let to = unsafe { self.start.as_ptr().add(offset) }.cast::<u64>();
         if !rest.is_empty() {
             // SAFETY: All words up to the end of `bytes` lie inside, by the checks above, and are
             // aligned; the length of the memory is a multiple of the size of a word, so that all of
@@ -164,8 +164,10 @@ impl UserPages {
         }
         // Counting down makes the shortest loop.
         for index in (0..whole).rev() {
-            // SAFETY: There are `whole` words in `bytes`; for the store as above.
-            unsafe { to.add(index).write_volatile(from.add(index).read_unaligned()) };
+            // SAFETY: There are `whole` words in `bytes`.
+            let word = unsafe { from.add(index).read_unaligned() };
+            // SAFETY: As above.
+            unsafe { to.add(index).write_volatile(word) };
             // What is stored is short: it takes longer to find out how to unroll the loop.
             barrier();
         }
