@@ -8,8 +8,9 @@
  * watches the namespace of the mount.  If so, the state and place of the mount are
  * put aside and the mount is put on a list, which namespace_unlock() hands to
  * mnt_tell_changes().  This compares then and now, walks up from both places to
- * find the watch points, and posts.  So a change is told once however it came about, in the order in which
- * mounts were changed first, and nothing is told of what ended as it began.
+ * find the watch points, and posts.  So a change is told once however it came
+ * about, in the order in which mounts were changed first, and nothing is told of
+ * what ended as it began.
  *
  * Locks:
  *
