@@ -1,7 +1,8 @@
 # Every target calls a script in tools/; what a script needs is made first. Output goes to build/, logs to build/log/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps linux config kernel boot demo test kunit selftest host-test checkpatch bench bench-check export export-check clean distclean
+.PHONY: help deps linux config kernel boot demo test kunit selftest host-test checkpatch regress build-check bench bench-check
+.PHONY: export export-check clean distclean
 
 # These count only on the command line, not when the shell happens to hold them.
 $(foreach v,CMD DEBUG FORCE,$(if $(filter environment%,$(origin $v)),$(eval undefine $v)))
@@ -27,7 +28,7 @@ kernel: linux ## build the kernel (DEBUG=1: the one with KASAN, lockdep and the 
 boot: kernel ## a shell in the VM on this machine's files; CMD='...' runs one command, and fails if that does
 	@tools/boot
 
-demo: kernel ## keys change in the VM, and a program sees each change through the ring
+demo: kernel ## keys, mounts, superblocks and block devices change in the VM, and a program sees each change through the ring
 	@tools/demo
 
 test: linux ## all tests: host-test, kunit, selftest; ends with their sum
@@ -44,6 +45,12 @@ host-test: deps ## the driver's plain Rust on the host: unit and property tests,
 
 checkpatch: linux ## checkpatch.pl --strict on the patches, rustfmt on their Rust, shellcheck on our scripts
 	@tools/checkpatch
+
+regress: kernel ## the kernel's own tests of mounts, on the base kernel and on ours: the same results
+	@tools/regress
+
+build-check: kernel ## compile what the series touches with options off or alone, without LSMs or fsnotify, and every filesystem
+	@tools/build-check
 
 bench: kernel ## count instructions beside other mechanisms, write Documentation/performance.md
 	@tools/bench

@@ -24,12 +24,6 @@
 #include <linux/watch_queue.h>
 #include "blk.h"
 
-/*
- * The most watches on a block device without CAP_SYS_ADMIN.  Errors are posted
- * in interrupts, one after the other.
- */
-#define BLK_WATCHES_MAX	1024
-
 /* Set with the first watch, to save posting to nobody. */
 bool blk_watched __read_mostly;
 
@@ -219,7 +213,7 @@ void __blk_notify_bio_error(struct bio *bio)
 		return;
 
 	/* It was another one that failed, and was reported. */
-	if (bio_chained_status(bio))
+	if (bio_failed_elsewhere(bio))
 		return;
 
 	/* Not an error, or not one that matters. */
@@ -239,16 +233,6 @@ void __blk_notify_bio_error(struct bio *bio)
 			 bio->bi_status, BLOCK_NOTIFY_RANGE_INEXACT);
 }
 
-/* Does a block device have as many watches as the unprivileged may set? */
-static bool blk_watch_full(const struct block_device *bdev)
-{
-	const struct watch_list *wlist;
-
-	guard(rcu)();
-	wlist = bdev ? rcu_dereference(bdev->bd_watchers) : NULL;
-	return wlist && READ_ONCE(wlist->nr_watchers) >= BLK_WATCHES_MAX;
-}
-
 /*
  * Add a watch to the list of a block device, or to that of all if @bdev is NULL.
  * A list that the device does not have yet is taken from @new.
@@ -256,9 +240,6 @@ static bool blk_watch_full(const struct block_device *bdev)
 static int blk_watch_add_locked(struct block_device *bdev, struct watch *watch,
 				struct watch_list **new)
 {
-	/* An LSM may do anything when it is asked, so not under the mutex. */
-	bool privileged = !bdev || (blk_watch_full(bdev) &&
-				    ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN));
 	struct watch_list *wlist = &blk_watch_all;
 
 	guard(mutex)(&blk_watch_mutex);
@@ -275,9 +256,6 @@ static int blk_watch_add_locked(struct block_device *bdev, struct watch *watch,
 		*new = NULL;
 		rcu_assign_pointer(bdev->bd_watchers, wlist);
 	}
-	if (!privileged && READ_ONCE(wlist->nr_watchers) >= BLK_WATCHES_MAX)
-		return -ENOSPC;
-
 	WRITE_ONCE(blk_watched, true);
 	return add_watch_to_object(watch, wlist);
 }
@@ -427,8 +405,7 @@ static int block_notify_path(const struct path *path,
  * and is to stop, -ENOTBLK if it is no block device, -ENXIO if there is none of
  * this number, -EACCES or -EPERM as open() would say, -EPERM, -EINVAL, -EBADF if
  * @watch_fd is not open, -ENOMEM, -EAGAIN or -ENOSPC if there are too many
- * watches, or what a look-up of @path gives.  Without CAP_SYS_ADMIN, -ENOSPC
- * comes at BLK_WATCHES_MAX watches on the device.
+ * watches, or what a look-up of @path gives.
  */
 SYSCALL_DEFINE5(block_notify, int, dfd, const char __user *, path,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
@@ -458,3 +435,7 @@ SYSCALL_DEFINE5(block_notify, int, dfd, const char __user *, path,
 	put_watch_queue(wqueue);
 	return ret;
 }
+
+#ifdef CONFIG_BLK_NOTIFICATIONS_KUNIT_TEST
+#include "blk-notify_kunit.c"
+#endif

@@ -49,6 +49,7 @@
  * struct watch_point - A directory of a mount that is watched
  * @node: Link in watch_points, by @place.
  * @link: Link in mount_watch::points; after umount_tree() in mnt_dying_watch_points.
+ * @in_ns: Link in mnt_namespace::watch_points, until umount_tree().
  * @place: The mount and the directory.  The mount stays in memory until
  *	cleanup_mnt() has seen the directory go.
  * @id: The id of the mount.
@@ -65,6 +66,7 @@
 struct watch_point {
 	struct rhlist_head	node;
 	struct list_head	link;
+	struct hlist_node	in_ns;
 	struct place {
 		struct mount	*mnt;
 		struct dentry	*dentry;
@@ -90,12 +92,6 @@ static const struct rhashtable_params watch_point_params = {
 	.head_offset		= offsetof(struct watch_point, node),
 	.automatic_shrinking	= true,
 };
-
-/*
- * The most watches in a namespace without CAP_SYS_RESOURCE.  Each change of a
- * mount may have to be told to all of them before the next can be made.
- */
-#define MNT_WATCHES_MAX	1024
 
 /* A dying point may still be in it beside the one that takes its place. */
 static struct rhltable watch_points;
@@ -602,8 +598,10 @@ static void put_watch_point(struct watch_point *point)
 		return;
 
 	rhltable_remove(&watch_points, &point->node, watch_point_params);
-	scoped_guard(mount_locked_reader)
+	scoped_guard(mount_locked_reader) {
 		list_del_init(&point->link);
+		hlist_del_init_rcu(&point->in_ns);
+	}
 	dput(point->place.dentry);
 	/* Pairs with mnt_wait_for_watch_points(): no access after it. */
 	if (atomic_dec_and_test(&mw->nr_points))
@@ -646,6 +644,7 @@ void __mnt_umount_watch_points(struct mount *m)
 
 	list_for_each_entry_safe(point, next, &mount_watch(m)->points, link) {
 		list_del_init(&point->link);
+		hlist_del_init_rcu(&point->in_ns);
 		m->mnt_ns->nr_watches -= point->nr_watches;
 		/* If it has no watch left, put_watch_point() is on its way. */
 		if (point->nr_watches && refcount_inc_not_zero(&point->usage))
@@ -748,8 +747,6 @@ static int may_watch(const struct path *path, const struct path *root)
 		return -EINVAL;
 	if (cant_mount(path->dentry) || d_unlinked(path->dentry))
 		return -ENOENT;
-	if (READ_ONCE(ns->nr_watches) >= MNT_WATCHES_MAX && !capable(CAP_SYS_RESOURCE))
-		return -ENOSPC;
 	if (ns == current->nsproxy->mnt_ns && is_path_reachable(m, path->dentry, root))
 		return 0;
 	return ns_capable_noaudit(ns->user_ns, CAP_SYS_ADMIN) ? 0 : -EPERM;
@@ -803,7 +800,27 @@ static int add_watch_point(struct watch_point *point)
 
 	guard(mount_locked_reader)();
 	list_add_tail(&point->link, &mount_watch(mnt)->points);
+	hlist_add_head_rcu(&point->in_ns, &mnt->mnt_ns->watch_points);
 	return 0;
+}
+
+/*
+ * May the owner of a watch have one more in a namespace?  Each change of a mount
+ * may have to be told to all of them before the next can be made, so a user has
+ * the same share as on a single object.
+ */
+static bool mnt_ns_has_room(const struct mnt_namespace *ns, const struct watch *watch)
+{
+	const struct watch_point *point;
+	unsigned int nr = 0;
+
+	if (READ_ONCE(ns->nr_watches) < WATCH_SHARE_MAX || watch->unlimited)
+		return true;
+
+	guard(rcu)();
+	hlist_for_each_entry_rcu(point, &ns->watch_points, in_ns)
+		nr += watch_list_share(&point->watches, watch->cred);
+	return nr < WATCH_SHARE_MAX;
 }
 
 /*
@@ -813,10 +830,14 @@ static int add_watch_point(struct watch_point *point)
 static int add_watch(const struct path *path, struct watch *watch,
 		     struct watch_point **new)
 {
+	struct mount *mnt = real_mount(path->mnt);
 	struct watch_point *point;
 	int err;
 
-	point = get_watch_point(real_mount(path->mnt), path->dentry);
+	if (!mnt_ns_has_room(mnt->mnt_ns, watch))
+		return -ENOSPC;
+
+	point = get_watch_point(mnt, path->dentry);
 	if (!point) {
 		err = add_watch_point(*new);
 		if (err)
@@ -920,7 +941,7 @@ SYSCALL_DEFINE5(mount_notify, int, dfd, const char __user *, filename,
 			    watch_id < 0 ? at_flags | AT_NO_AUTOMOUNT : at_flags, &path);
 	if (err)
 		return err;
-	if (!d_can_lookup(path.dentry))
+	if (!d_is_dir(path.dentry))
 		return -ENOTDIR;
 	if (watch_id >= 0) {
 		err = path_permission(&path, MAY_EXEC);

@@ -55,12 +55,6 @@ static const struct sb_watch *to_sb_watch(const struct watch *watch)
 	return container_of_const(watch, struct sb_watch, watch);
 }
 
-/*
- * The most watches on a superblock without CAP_SYS_ADMIN in its user namespace.
- * Errors are posted in interrupts, one after the other.
- */
-#define SB_WATCHES_MAX	1024
-
 /* Serialises the addition of watches to any superblock. */
 static DEFINE_MUTEX(sb_watch_mutex);
 
@@ -431,14 +425,8 @@ static int sb_watch_add(struct super_block *sb, struct watch_queue *wqueue,
 		static_branch_enable(&sb_watch_submounts);
 		set_bit(SB_WATCH_SUBMOUNTS, &sb->s_watch.state);
 	}
-	scoped_guard(mutex, &sb_watch_mutex) {
-		if (!privileged && wlist->nr_watchers >= SB_WATCHES_MAX) {
-			put_cred(swatch->watch.cred);
-			ret = -ENOSPC;
-		} else {
-			ret = add_watch_to_object(&swatch->watch, wlist);
-		}
-	}
+	scoped_guard(mutex, &sb_watch_mutex)
+		ret = add_watch_to_object(&swatch->watch, wlist);
 
 out:
 	if (ret)
@@ -561,6 +549,7 @@ static struct sb_watch *sb_watch_extend(const struct sb_watch *from,
 	swatch->watch.info_id = from->watch.info_id;
 	swatch->watch.cred = get_cred(from->watch.cred);
 	swatch->watch.max_watches = from->watch.max_watches;
+	swatch->watch.unlimited = from->watch.unlimited;
 	swatch->privileged = true;
 	swatch->submounts = true;
 	swatch->origin = from->origin ?: from->watch.id;
@@ -592,7 +581,7 @@ static void sb_watch_add_extended(struct sb_watch *swatch,
 	int err;
 
 	if (!sb_watch_may_extend(swatch, sb)) {
-		watch_queue_withheld(wqueue);
+		watch_queue_withheld(wqueue, WATCH_TYPE_SB_NOTIFY);
 		put_cred(swatch->watch.cred);
 		kfree(swatch);
 	} else {
@@ -650,8 +639,10 @@ static void sb_watch_extend_all(struct super_block *parent,
  * sb_watch_mount - Extend watches to a superblock that an automount brings in
  * @mountpoint: Where it is about to be mounted.
  * @mnt: What is.
+ * @automount: It is the filesystem of @mountpoint that mounts it.
  *
- * If @mountpoint is an automount point, each watch that was set with
+ * If @mountpoint is an automount point, or the root of @mnt is one, as what an
+ * automounter puts into what it has mounted, each watch that was set with
  * SB_NOTIFY_SUBMOUNTS on its superblock is extended to the other one, if that is
  * of the same user namespace and the queue does not watch it already.  The queue
  * is told if that fails.
@@ -659,20 +650,21 @@ static void sb_watch_extend_all(struct super_block *parent,
  * Context: Process context, with namespace_sem held exclusively, so that both
  * superblocks stay and no walk has been to the new one yet.
  */
-void sb_watch_mount(const struct dentry *mountpoint, const struct vfsmount *mnt)
+void sb_watch_mount(const struct dentry *mountpoint, const struct vfsmount *mnt,
+		    bool automount)
 {
 	struct super_block *parent = mountpoint->d_sb, *sb = mnt->mnt_sb;
 
 	if (likely(!test_bit(SB_WATCH_SUBMOUNTS, &parent->s_watch.state)))
 		return;
-	if (!(READ_ONCE(mountpoint->d_flags) & DCACHE_NEED_AUTOMOUNT))
+	if (!((READ_ONCE(mountpoint->d_flags) | READ_ONCE(mnt->mnt_root->d_flags)) &
+	      DCACHE_NEED_AUTOMOUNT))
 		return;
 	/* Who may mount there for himself cannot have others watch it. */
 	if (sb == parent || sb->s_user_ns != parent->s_user_ns)
 		return;
 	/* A filesystem mounts here whoever walks there, a daemon by itself. */
-	if (!(mnt->mnt_flags & MNT_SHRINKABLE) &&
-	    !ns_capable_noaudit(sb->s_user_ns, CAP_SYS_ADMIN))
+	if (!automount && !ns_capable_noaudit(sb->s_user_ns, CAP_SYS_ADMIN))
 		return;
 	sb_watch_extend_all(parent, sb);
 }
@@ -723,8 +715,7 @@ static int sb_notify_path(const struct path *path, struct watch_queue *wqueue,
  * Return: 0, -EBUSY if the queue watches this already, -EBADSLT if it does not
  * and is to stop, -EPERM, -EINVAL, -EBADF if @watch_fd is not open, -ENOMEM,
  * -EAGAIN or -ENOSPC if there are too many watches, or what a look-up of @path
- * gives.  Without CAP_SYS_ADMIN in the user namespace of the superblock, -ENOSPC
- * comes at SB_WATCHES_MAX watches on it.
+ * gives.
  */
 SYSCALL_DEFINE5(sb_notify, int, dfd, const char __user *, path,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)

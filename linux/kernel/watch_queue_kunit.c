@@ -100,7 +100,7 @@ static void watch_queue_test_exit(struct kunit *test)
 	put_cred(f->cred);
 }
 
-/* Add a watch of queue @nr with these credentials, or the own ones for NULL. */
+/* Add a watch of queue @nr with these credentials, or all that one can have. */
 static int add(struct kunit *test, int nr, const struct cred *cred, unsigned long limit,
 	       struct watch **added)
 {
@@ -113,6 +113,7 @@ static int add(struct kunit *test, int nr, const struct cred *cred, unsigned lon
 	watch->id = OBJECT;
 	watch->info_id = (nr + 1) << WATCH_INFO_ID__SHIFT;
 	watch->max_watches = limit;
+	watch->unlimited = !cred;
 	if (cred)
 		watch->cred = get_cred(cred);
 	ret = add_watch_to_object(watch, &f->list);
@@ -145,7 +146,7 @@ static void test_object_bound(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->list.nr_watchers, WATCH_LIST_MAX);
 	KUNIT_EXPECT_EQ(test, add(test, 1, f->cred, ULONG_MAX, NULL), -ENOSPC);
 
-	/* The capability that counts is that of the owner; ours are all. */
+	/* The capability that counts is that of the owner. */
 	KUNIT_EXPECT_EQ(test, add(test, 1, NULL, ULONG_MAX, NULL), 0);
 	KUNIT_EXPECT_EQ(test, f->list.nr_watchers, WATCH_LIST_MAX + 1);
 	KUNIT_EXPECT_EQ(test, add(test, 2, f->cred, ULONG_MAX, NULL), -ENOSPC);

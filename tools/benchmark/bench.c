@@ -65,7 +65,7 @@ void result(const char *name, long parameter, uint64_t value)
 
 void die(const char *what)
 {
-	printf("bench: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
@@ -102,6 +102,15 @@ int ready(int fd)
 
 	return poll(&p, 1, -1);
 }
+
+bool more(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+volatile uint64_t learnt;
 
 int main(int argc, char **argv)
 {

@@ -53,6 +53,10 @@ int sys_mount(const char *source, const char *target, const char *type, unsigned
 int sys_umount(const char *target, int flags);
 long sys_keyctl(int cmd, long a, long b, long c, long d);
 int ready(int fd);				/* poll() it, for as long as it takes */
+bool more(int fd);				/* Is there anything now? */
+
+/* The unique id of the mount that was last learnt of, by whichever way. */
+extern volatile uint64_t learnt;
 
 /* mounts.c: a mount namespace of our own with any number of mounts. */
 #define PLACE		"/tmp/mounts"		/* A tmpfs that they are all in */
@@ -62,18 +66,20 @@ void make_mounts(unsigned int count);
 void mount_spare(void);
 void umount_spare(void);
 void move_spare(void);
+uint64_t spare_id(void);			/* The unique id of the mount on SPARE */
 
 /* keys.c */
 int32_t make_key(unsigned int number);
 void update_key(int32_t key);
 void watch_key(int32_t key, int fd, int tag);
-/* Have a queue take only records of this type, and of the subtypes in the mask. */
-void filter_queue(int fd, unsigned int type, unsigned int subtypes);
+/* Have a queue take only records of this type, of the subtypes in the mask, and with the tag if not -1. */
+void filter_queue(int fd, unsigned int type, unsigned int subtypes, int tag);
 
 /* ring.c: /dev/watch_queue. */
 struct ring {
 	int fd;
-	uint32_t head, mask;			/* What is known here of the shared words */
+	uint32_t tail, mask;			/* What is known here of the shared words */
+	uint64_t lost;
 	struct watch_queue_ring *shared;
 	const uint64_t *slots;
 };
@@ -81,11 +87,8 @@ struct ring {
 void ring_open(struct ring *r, unsigned int pages);
 void ring_close(struct ring *r);
 void ring_watch_mounts(struct ring *r, const char *path);
-/* Take all there is; returns how many records. The last one of mounts told this. */
+/* Take all there is, as Documentation/userspace-api/watch_queue.rst has it; returns how many records. */
 unsigned int ring_take(struct ring *r);
-/* The same, and add up what losses tell. */
-unsigned int ring_take_all(struct ring *r, uint64_t *lost);
-extern volatile uint64_t ring_mount, ring_parent;
 
 /* pipe.c: a notification pipe. */
 struct pipe {
@@ -102,10 +105,12 @@ unsigned int fanotify_take(int fd, uint64_t *lost);
 
 /* mountinfo.c: /proc/self/mountinfo. */
 int mountinfo_open(void);
+int mountinfo_ready(int fd);			/* It is always readable: POLLPRI tells of a change */
 unsigned int mountinfo_take(int fd);
 
 /* statmount.c: listmount() and statmount(). */
 unsigned int statmount_take(void);
+uint64_t statmount_changes(void);		/* How many changes there have been, by one call */
 
 /* bpf.c: a program that puts a record of 24 bytes into a BPF or a perf ring buffer. */
 enum bpf_output { BPF_NONE, BPF_RINGBUF, BPF_PERF };

@@ -20,7 +20,6 @@ int fanotify_open(void)
 /* One read(), of as many events as fit. */
 unsigned int fanotify_take(int fd, uint64_t *lost)
 {
-	static volatile uint64_t mount;
 	static char buf[4096] __attribute__((aligned(8)));
 	unsigned int events = 0;
 	long bytes = read(fd, buf, sizeof(buf));
@@ -32,11 +31,10 @@ unsigned int fanotify_take(int fd, uint64_t *lost)
 		if (event->mask & FAN_Q_OVERFLOW) {
 			++*lost;
 		} else {
-			mount = info->mnt_id;
+			learnt = info->mnt_id;
 			events++;
 		}
 		at += event->event_len;
 	}
-	(void)mount;
 	return events;
 }

@@ -35,7 +35,7 @@ static void drain(long count)
 
 static void raise_limits(void)
 {
-	struct rlimit limit = { 4 * MOST, 4 * MOST };
+	static const struct rlimit limit = { 4 * MOST, 4 * MOST };
 
 	check(setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
 }
@@ -51,10 +51,10 @@ void bench_fanout(int argc, char **argv)
 	(void)argv;
 	raise_limits();
 	/* With more keys it takes longer to find one, watched or not. */
-	for (long i = 1; i < MOST; i++)
+	for (long i = 1; i <= MOST; i++)
 		make_key(i);
 	none = update(key);
-	rings = calloc(MOST, sizeof(*rings));
+	rings = calloc(MOST + 1, sizeof(*rings));
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
 		for (; have < counts[i]; have++) {
 			ring_open(&rings[have], 1);
@@ -67,7 +67,7 @@ void bench_fanout(int argc, char **argv)
 	while (have > 1)
 		ring_close(&rings[--have]);
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
-		for (; have < counts[i] + 1 && have < MOST; have++) {
+		for (; have < counts[i] + 1; have++) {
 			ring_open(&rings[have], 1);
 			watch_key(make_key(have), rings[have].fd, 1);
 		}

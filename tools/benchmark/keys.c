@@ -25,7 +25,7 @@ void watch_key(int32_t key, int fd, int tag)
 	check(sys_keyctl(KEYCTL_WATCH_KEY, key, fd, tag, 0), "watch a key");
 }
 
-void filter_queue(int fd, unsigned int type, unsigned int subtypes)
+void filter_queue(int fd, unsigned int type, unsigned int subtypes, int tag)
 {
 	union {
 		struct watch_notification_filter filter;
@@ -37,5 +37,9 @@ void filter_queue(int fd, unsigned int type, unsigned int subtypes)
 	u.filter.nr_filters = 1;
 	u.filter.filters[0].type = type;
 	u.filter.filters[0].subtype_filter[0] = subtypes;
+	if (tag >= 0) {
+		u.filter.filters[0].info_mask = WATCH_INFO_ID;
+		u.filter.filters[0].info_filter = (uint32_t)tag << WATCH_INFO_ID__SHIFT;
+	}
 	check(ioctl(fd, IOC_WATCH_QUEUE_SET_FILTER, &u), "SET_FILTER");
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "bench.h"
 
@@ -60,13 +62,19 @@ static void tell(const char *what, const struct cache *before, unsigned int coun
 	result(name, 0, bytes);
 }
 
+static void watch_mounts(int fd, const char *path)
+{
+	check(syscall(__NR_mount_notify, AT_FDCWD, path, 0, fd, 1), path);
+}
+
 void bench_memory(int argc, char **argv)
 {
-	static struct rlimit limit = { 4 * COUNT, 4 * COUNT };
+	static const struct rlimit limit = { 8 * COUNT, 8 * COUNT };
 	static struct cache before[512];
 	static int fds[COUNT];
 	int32_t key = make_key(0);
 	unsigned int caches;
+	char path[32];
 
 	(void)argc;
 	(void)argv;
@@ -88,4 +96,32 @@ void bench_memory(int argc, char **argv)
 	for (int i = 0; i < COUNT; i++)
 		watch_key(key, fds[i], 1);
 	tell("watch", before, caches);
+
+	/* The first watch on an object sets up what the others share. */
+	make_mounts(0);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(path, sizeof(path), PLACE "/%d", i);
+		check(mkdir(path, 0755), path);
+	}
+	watch_mounts(fds[0], PLACE);
+	read_slabs(before, ARRAY_SIZE(before));
+	for (int i = 1; i < COUNT; i++)
+		watch_mounts(fds[i], PLACE);
+	tell("mount-watch", before, caches);
+	read_slabs(before, ARRAY_SIZE(before));
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(path, sizeof(path), PLACE "/%d", i);
+		watch_mounts(fds[i], path);
+	}
+	tell("mount-watch-of-a-directory-of-its-own", before, caches);
+	for (int i = 0; i < COUNT; i++)
+		close(fds[i]);
+	sleep(1);
+
+	read_slabs(before, ARRAY_SIZE(before));
+	for (int i = 0; i < COUNT; i++) {
+		fds[i] = check(sys_open("/dev/watch_queue", O_RDWR), "/dev/watch_queue");
+		check(ioctl(fds[i], IOC_WATCH_QUEUE_SET_SIZE, 16ul), "SET_SIZE");
+	}
+	tell("queue-of-16-pages", before, caches);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /proc/self/mountinfo: poll() tells that something changed, and all of it is read again. */
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 #include "bench.h"
@@ -7,6 +8,13 @@
 int mountinfo_open(void)
 {
 	return check(sys_open("/proc/self/mountinfo", O_RDONLY), "mountinfo");
+}
+
+int mountinfo_ready(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+
+	return poll(&p, 1, -1);
 }
 
 /* Returns how many lines there are. Who has to know what changed compares them, which is not done here. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The mounts that the benchmarks change. */
 #include <linux/sched.h>
+#include <linux/stat.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,6 +25,14 @@ void make_mounts(unsigned int count)
 		check(mkdir(path, 0755), path);
 		check(sys_mount(PLACE, path, NULL, MS_BIND), path);
 	}
+}
+
+uint64_t spare_id(void)
+{
+	struct statx info;
+
+	check(syscall(__NR_statx, AT_FDCWD, SPARE, 0, STATX_MNT_ID_UNIQUE, &info), "statx");
+	return info.stx_mnt_id;
 }
 
 static bool moved;

@@ -21,20 +21,23 @@ void pipe_close(struct pipe *p)
 	close(p->write_fd);
 }
 
-/* One read(), of up to 100 records of 16 bytes. A loss tells that there was one, not of how many. */
+/* One read(), of as many records as fit. A loss tells that there was one, not of how many. */
 unsigned int pipe_take(struct pipe *p, uint64_t *lost)
 {
-	static char buf[1600] __attribute__((aligned(8)));
+	static char buf[4096] __attribute__((aligned(8)));
 	unsigned int records = 0;
 	long bytes = check(read(p->fd, buf, sizeof(buf)), "read a pipe");
 
 	for (long at = 0; at < bytes;) {
 		const struct watch_notification *n = (const void *)(buf + at);
 
-		if (n->type != WATCH_TYPE_META)
+		if (n->type != WATCH_TYPE_META) {
+			if (n->type == WATCH_TYPE_MOUNT_NOTIFY)
+				learnt = ((const struct mount_notification *)n)->mnt_id;
 			records++;
-		else if (lost)
+		} else if (lost) {
 			++*lost;
+		}
 		at += n->info & WATCH_INFO_LENGTH;
 	}
 	return records;

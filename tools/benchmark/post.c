@@ -98,9 +98,9 @@ void bench_post(int argc, char **argv)
 	ring_open(&r, 16);
 	watch_key(key, r.fd, 1);
 	result("post-ring", 16, ring_post(&r) - none);
-	filter_queue(r.fd, WATCH_TYPE_MOUNT_NOTIFY, ~0);
+	filter_queue(r.fd, WATCH_TYPE_MOUNT_NOTIFY, ~0, -1);
 	result("filtered-type-ring", 16, ring_post(&r) - none);
-	filter_queue(r.fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED);
+	filter_queue(r.fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED, -1);
 	result("filtered-subtype-ring", 16, ring_post(&r) - none);
 	ring_close(&r);
 

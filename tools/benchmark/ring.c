@@ -7,8 +7,6 @@
 #include <unistd.h>
 #include "bench.h"
 
-volatile uint64_t ring_mount, ring_parent;
-
 void ring_open(struct ring *r, unsigned int pages)
 {
 	size_t bytes = (size_t)pages * sysconf(_SC_PAGESIZE);
@@ -20,6 +18,8 @@ void ring_open(struct ring *r, unsigned int pages)
 		die("mmap");
 	r->slots = (const uint64_t *)r->shared;
 	r->mask = r->shared->mask;
+	r->tail = r->shared->tail;
+	r->lost = 0;
 }
 
 void ring_close(struct ring *r)
@@ -35,39 +35,24 @@ void ring_watch_mounts(struct ring *r, const char *path)
 
 unsigned int ring_take(struct ring *r)
 {
-	uint32_t head = load_acquire(&r->shared->head), tail = r->shared->tail;
+	uint32_t head = load_acquire(&r->shared->head), tail = r->tail;
+	uint64_t lost = __atomic_load_n(&r->shared->lost, __ATOMIC_RELAXED);
 	unsigned int records = 0;
 
+	/* Who keeps a copy of what is watched now has to read all of it. */
+	if (lost != r->lost)
+		r->lost = lost;
 	while (tail != head) {
 		const struct watch_notification *n = (const void *)&r->slots[tail & r->mask];
 
-		if (n->type == WATCH_TYPE_MOUNT_NOTIFY) {
-			const struct mount_notification *m = (const void *)n;
-
-			ring_mount = m->mnt_id;
-			ring_parent = m->mnt_parent_id;
-		}
-		records += n->type != WATCH_TYPE_META;
-		tail += ((n->info & WATCH_INFO_LENGTH) + 7) / 8;
-	}
-	store_release(&r->shared->tail, tail);
-	return records;
-}
-
-unsigned int ring_take_all(struct ring *r, uint64_t *lost)
-{
-	uint32_t head = load_acquire(&r->shared->head), tail = r->shared->tail;
-	unsigned int records = 0;
-
-	while (tail != head) {
-		const struct watch_notification *n = (const void *)&r->slots[tail & r->mask];
-
-		if (n->type != WATCH_TYPE_META)
+		if (n->type != WATCH_TYPE_META) {
+			if (n->type == WATCH_TYPE_MOUNT_NOTIFY)
+				learnt = ((const struct mount_notification *)n)->mnt_id;
 			records++;
-		else if (n->subtype == WATCH_META_LOSS_NOTIFICATION)
-			*lost += ((const struct watch_notification_loss *)n)->nr_lost;
+		}
 		tail += ((n->info & WATCH_INFO_LENGTH) + 7) / 8;
 	}
+	r->tail = tail;
 	store_release(&r->shared->tail, tail);
 	return records;
 }

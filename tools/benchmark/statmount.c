@@ -4,6 +4,24 @@
 #include <unistd.h>
 #include "bench.h"
 
+uint64_t statmount_changes(void)
+{
+	struct mnt_id_req req = {
+		.size = MNT_ID_REQ_SIZE_VER0,
+		.mnt_id = LSMT_ROOT,
+		.param = STATMOUNT_MNT_NS_CHANGES,
+	};
+	struct statmount info;
+
+	/* Any mount will do, and the root of the namespace has no such name here: the first there is. */
+	static uint64_t id;
+	if (!id)
+		check(syscall(__NR_listmount, &req, &id, 1, 0), "listmount");
+	req.mnt_id = id;
+	check(syscall(__NR_statmount, &req, &info, sizeof(info), 0), "statmount");
+	return info.mnt_ns_changes;
+}
+
 unsigned int statmount_take(void)
 {
 	static uint64_t ids[1024];

@@ -38,18 +38,21 @@ static void trace_post(const char *name, long length)
 	update_key(key);
 }
 
-/* Not of the type, not of the subtype, and neither. */
+/* Not of the type, not of the subtype, not with the tag, and all of them. */
 static void trace_filtered(const char *peer, int fd)
 {
 	char name[32];
 
-	filter_queue(fd, WATCH_TYPE_MOUNT_NOTIFY, ~0);
+	filter_queue(fd, WATCH_TYPE_MOUNT_NOTIFY, ~0, -1);
 	snprintf(name, sizeof(name), "filtered-type-%s", peer);
 	trace_post(name, 24);
-	filter_queue(fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED);
+	filter_queue(fd, WATCH_TYPE_KEY_NOTIFY, 1 << NOTIFY_KEY_CLEARED, -1);
 	snprintf(name, sizeof(name), "filtered-subtype-%s", peer);
 	trace_post(name, 24);
-	filter_queue(fd, WATCH_TYPE_KEY_NOTIFY, ~0);
+	filter_queue(fd, WATCH_TYPE_KEY_NOTIFY, ~0, 2);
+	snprintf(name, sizeof(name), "filtered-info-%s", peer);
+	trace_post(name, 24);
+	filter_queue(fd, WATCH_TYPE_KEY_NOTIFY, ~0, 1);
 	snprintf(name, sizeof(name), "filter-passed-%s", peer);
 	trace_post(name, 24);
 }

@@ -33,6 +33,8 @@ class Gdb:
                 break
             except OSError:
                 time.sleep(0.1)
+        else:
+            sys.exit(f"trace.py: QEMU has no gdb server at {path} after a minute")
         self.buffer = b""
         self.command("QStartNoAckMode", acknowledge=True)
 

@@ -37,10 +37,12 @@
 #include "internal.h"
 
 /*
- * The most watches on a keyring that extend to its children, without
- * CAP_SYS_RESOURCE.  Whoever makes a link there has to wait for each of them.
+ * Whoever makes a link has to wait for all watches that extend along it, and what
+ * may be linked is a keyring.  So without CAP_SYS_RESOURCE no more than so many of
+ * one user extend from a keyring, and each along no more than so many links.
  */
-#define KEY_WATCH_CHILDREN_MAX	256
+#define KEY_WATCH_CHILDREN_MAX	32
+#define KEY_WATCH_LINKS_MAX	512
 
 /*
  * A watch on a key.  It is freed by the core.
@@ -64,7 +66,8 @@ static_assert(offsetof(struct key_watch, watch) == 0);
 struct key_watch_root {
 	struct watch		like;		/* What its watches are to be like */
 	unsigned int		nr_nodes;
-	unsigned int		nr_links;	/* At most as many as the owner's watches */
+	unsigned int		nr_links;
+	unsigned long		max_links;
 	int			levels;		/* From the keyring that it was set on */
 	bool			possessed;	/* The owner possesses that */
 };
@@ -272,11 +275,13 @@ static void end_key_watch(struct key_watch *kw, bool quiet)
 /*
  * Who sets a watch waits for memory, as long as nobody is killed for it and no
  * filesystem is entered, as that may be waiting for a key.  A link does not wait
- * for the watch of somebody else; there the charge may exceed the limit, by no
- * more than what the number of links allows.
+ * for the watch of somebody else.  For the key that is linked the charge may
+ * exceed the limit, as a memory cgroup is often full of what could be reclaimed,
+ * but not for all that may be in it if it is a keyring.
  */
 #define GFP_KEY_WATCH_SET	(GFP_NOFS | __GFP_ACCOUNT | __GFP_RETRY_MAYFAIL)
 #define GFP_KEY_WATCH_LINK	(GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN)
+#define GFP_KEY_WATCH_NESTED	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
 
 /*
  * Have allocations charged to the memory cgroup in which a root was set, and not
@@ -365,6 +370,10 @@ static struct key_watch_node *new_root(const struct key_watch *kw, int levels,
 	root->like.queue = kw->watch.queue;
 	root->like.cred = get_cred(kw->watch.cred);
 	root->like.max_watches = kw->watch.max_watches;
+	root->like.unlimited = kw->watch.unlimited;
+	root->max_links = kw->watch.max_watches;
+	if (!kw->watch.unlimited)
+		root->max_links = min(root->max_links, KEY_WATCH_LINKS_MAX);
 	root->like.info_id = kw->watch.info_id;
 	root->levels = levels;
 	root->possessed = possessed;
@@ -410,7 +419,11 @@ static bool may_extend(const struct key_watch_node *parent, struct key *key,
 	if (!may)
 		return false;
 	scoped_with_creds(cred)
-		return !security_watch_key(key);
+		may = !security_watch_key(key);
+	if (!may)
+		watch_queue_withheld(queue_of(&parent->root->like),
+				     WATCH_TYPE_KEY_NOTIFY);
+	return may;
 }
 
 /* Add a watch for a root to a key that the queue does not watch yet. */
@@ -430,6 +443,7 @@ static struct key_watch *add_child(const struct key_watch_root *root, struct key
 	if (kw) {
 		kw->watch.cred = get_cred(root->like.cred);
 		kw->watch.max_watches = root->like.max_watches;
+		kw->watch.unlimited = root->like.unlimited;
 		kw->watch.info_id = root->like.info_id;
 		set_watch_list(key, &wlist);
 		ret = add_watch_to_object(&kw->watch, key->watchers);
@@ -481,7 +495,7 @@ static int extend_along(struct key_watch_link *link, struct key *key, gfp_t gfp,
 	}
 
 	child = ERR_PTR(-EAGAIN);
-	if (root->nr_links < root->like.max_watches)
+	if (root->nr_links < root->max_links)
 		child = get_node(root, key, gfp);
 	if (IS_ERR(child)) {
 		kfree(link);
@@ -571,20 +585,22 @@ static int collect_keys(struct key_collection *c, struct key *keyring, gfp_t gfp
 	}
 }
 
-/* Are there too many watches on a keyring that extend to its children? */
+/* Are there too many watches of the same user that extend from a keyring? */
 static bool too_many_extend(const struct key_watch_node *from, const struct key *keyring)
 {
+	const struct watch *like = &from->root->like;
 	struct key_watch_node *node;
 	struct watch *watch;
 	int nr = 0;
 
+	if (like->unlimited)
+		return false;
 	for_each_key_watch(watch, keyring) {
 		list_for_each_entry(node, &to_key_watch(watch)->nodes, in_watch)
-			nr += node->levels > 0;
+			nr += node->levels && watch_same_user(node->root->like.cred,
+							      like->cred);
 	}
-	return nr > KEY_WATCH_CHILDREN_MAX &&
-		security_capable(from->root->like.cred, &init_user_ns,
-				 CAP_SYS_RESOURCE, CAP_OPT_NONE);
+	return nr > KEY_WATCH_CHILDREN_MAX;
 }
 
 /*
@@ -654,7 +670,7 @@ static void look_at_children(struct key_watch_node *node, bool judge,
 static void settle_node(struct key_watch_node *node, struct list_head *todo, int *error)
 {
 	bool is_top = node->kw->top == node, possessed = false, judge;
-	gfp_t gfp = error ? GFP_KEY_WATCH_SET : GFP_KEY_WATCH_LINK;
+	gfp_t gfp = error ? GFP_KEY_WATCH_SET : GFP_KEY_WATCH_NESTED;
 	struct key *key = key_of_watch(node->kw);
 	const struct key_watch_link *link;
 	int levels = 0, old = node->levels, ret = 0;

@@ -1949,44 +1949,6 @@ TEST_F_TIMEOUT(block, storm, 600)
 	expect_nothing(_metadata, q);
 }
 
-/* A device has room for so many watches, which only privilege exceeds. */
-#define MOST_WATCHES	1024
-
-static int watch_often_fn(void *arg)
-{
-	const int *fds = arg;
-	int i, ret = 0;
-
-	for (i = 0; i < MOST_WATCHES && !ret; i++)
-		ret = watch_dev("disk", fds[i], TAG);
-	return ret;
-}
-
-TEST_F_TIMEOUT(block, too_many_watches, 300)
-{
-	int fds[MOST_WATCHES + 1], pair[2];
-	struct rlimit limit;
-	unsigned int i;
-
-	if (variant->kind != QUEUE_PIPE)
-		SKIP(return, "the pipe will do");
-	if (!disk_or_skip(_metadata, &self->disks[0], "disk", ""))
-		return;
-	ASSERT_EQ(0, chmod("disk", 0644));
-	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
-	ASSERT_LE(3 * MOST_WATCHES, limit.rlim_max);
-	limit.rlim_cur = 3 * MOST_WATCHES;
-	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
-
-	for (i = 0; i <= MOST_WATCHES; i++) {
-		ASSERT_EQ(0, sys_pipe(pair, O_NOTIFICATION_PIPE));
-		fds[i] = pair[0];
-	}
-	ASSERT_EQ(0, run_as(&alice, watch_often_fn, fds));
-	EXPECT_EQ(-ENOSPC, watch_as(&alice, "disk", 0, fds[MOST_WATCHES], TAG));
-	EXPECT_EQ(0, watch_dev("disk", fds[MOST_WATCHES], TAG));
-}
-
 /*
  * Watches are set and removed while a partition and its disk come, fail and go.
  * Each tells of its end, and nothing after that.

@@ -1263,7 +1263,7 @@ TEST_F(children, limit_at_hand_over)
 TEST_F(children, too_many_extend)
 {
 	const struct keys *k = &self->keys;
-	int fds[260][2], i, ret = 0, status;
+	int fds[36][2], i, ret = 0, status;
 	struct queue *q = &self->queue;
 	union record rec;
 	pid_t pid;
@@ -1276,14 +1276,14 @@ TEST_F(children, too_many_extend)
 	if (pid == 0) {
 		if (set_nofile(4096) || setuid(1235))
 			_exit(1);
-		for (i = 0; i < 260; i++) {
+		for (i = 0; i < 36; i++) {
 			if (sys_pipe(fds[i], O_NOTIFICATION_PIPE))
 				_exit(2);
 			ret = watch_keyring(k->top, fds[i][0], TAG, CHILDREN);
 			if (ret)
 				break;
 		}
-		if (i != 256 || ret != -ENOSPC)
+		if (i != 32 || ret != -ENOSPC)
 			_exit(3);
 		/* One keyring further up that is only a loss. */
 		queue_close(q);

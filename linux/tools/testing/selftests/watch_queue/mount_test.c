@@ -1040,6 +1040,24 @@ TEST_F(mount, automount)
 	expect_nothing(_metadata, q);
 }
 
+/* The directory can be watched itself, also while nothing can be looked up there. */
+TEST_F(mount, automount_point)
+{
+	struct queue *q = &self->queue;
+	struct stat st;
+
+	if (sys_mount("watch_queue", "/w/a", "debugfs", 0, NULL) == -ENODEV)
+		SKIP(return, "no debugfs");
+	if (lstat("/w/a/tracing", &st) < 0)
+		SKIP(return, "no automount of tracefs");
+	EXPECT_EQ(-EBADSLT, mount_notify(AT_FDCWD, "/w/a/tracing", 0, q->fd, -1));
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/a/tracing", AT_NO_AUTOMOUNT, q->fd, TAG));
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(0, stat("/w/a/tracing/.", &st));
+	expect_event(_metadata, q, NEW, AUTO, mount_id("/w/a/tracing"));
+	expect_nothing(_metadata, q);
+}
+
 TEST_F(mount, pivot_root)
 {
 	struct queue *q = &self->queue;
@@ -1833,51 +1851,6 @@ TEST_F_TIMEOUT(mount, watches_are_given_back, 300)
 			ASSERT_EQ(0, rmdir("/tmp/a") ?: mkdir("/tmp/a", 0755));
 		queue_close(&q);
 	}
-}
-
-/* A namespace has room for so many watches, which only privilege exceeds. */
-TEST_F_TIMEOUT(mount, too_many_watches, 300)
-{
-	const unsigned int most = 1024;
-	const int fd = self->queue.fd;
-	char path[32];
-	struct rlimit limit;
-	unsigned int i;
-	int status;
-	pid_t pid;
-
-	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
-	ASSERT_LE(2 * most, limit.rlim_max);
-	limit.rlim_cur = 2 * most;
-	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
-	for (i = 0; i <= most; i++) {
-		snprintf(path, sizeof(path), "/w/%u", i);
-		ASSERT_EQ(0, mkdir(path, 0755));
-	}
-
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (pid == 0) {
-		if (setresuid(SOME_UID, SOME_UID, SOME_UID))
-			_exit(1);
-		for (i = 0; i < most; i++) {
-			snprintf(path, sizeof(path), "/w/%u", i);
-			if (mount_notify(AT_FDCWD, path, 0, fd, 1))
-				_exit(2);
-		}
-		snprintf(path, sizeof(path), "/w/%u", i);
-		if (mount_notify(AT_FDCWD, path, 0, fd, 1) != -ENOSPC)
-			_exit(3);
-		/* Each that goes makes room for one. */
-		if (mount_notify(AT_FDCWD, "/w/0", 0, fd, -1) ||
-		    mount_notify(AT_FDCWD, path, 0, fd, 1) ||
-		    mount_notify(AT_FDCWD, "/w/0", 0, fd, 1) != -ENOSPC)
-			_exit(4);
-		_exit(0);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
-	EXPECT_EQ(0, mount_notify(AT_FDCWD, "/w/0", 0, fd, 1));
 }
 
 /* The counter is the namespace's own. */
