@@ -135,7 +135,7 @@ static int notify_test_init(struct kunit *test)
 }
 
 static void expect_error(struct kunit *test, struct test_queue *q,
-			 const struct gendisk *disk, unsigned int nr_sectors)
+			 struct gendisk *disk, unsigned int nr_sectors)
 {
 	const struct block_notification *n;
 

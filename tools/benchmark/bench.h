@@ -81,7 +81,6 @@ struct ring {
 	uint32_t tail, mask;			/* What is known here of the shared words */
 	uint64_t lost;
 	struct watch_queue_ring *shared;
-	const uint64_t *slots;
 };
 
 void ring_open(struct ring *r, unsigned int pages);

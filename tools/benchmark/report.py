@@ -83,8 +83,8 @@ def judge(r, traces, base_traces, idle, inlined):
     slopes = {n: (v - r["watchers"][1]) / (n - 1) for n, v in r["watchers"].items() if n > 1}
     goals.add("1,000 watchers on an object: a further one, against the tenth", slopes[1000] / slopes[10], 1.05)
     goals.add("1,000 queues on other objects, against one", r["queues"][1000] / r["queues"][1], 1.01)
-    goals.add("memory of a queue beyond its page, bytes", r["memory-queue"][0], 1024)
-    goals.add("memory of a queue beyond its 16 pages, bytes", r["memory-queue-of-16-pages"][0], 1024)
+    goals.add("memory of a queue beyond its page, bytes", r["memory-queue"][1], 1024)
+    goals.add("memory of a queue beyond its 16 pages, bytes", r["memory-queue"][16], 1024)
     goals.add("memory of a watch on a key, bytes", r["memory-watch"][0], 256)
     goals.add("memory of a watch on mounts, bytes", r["memory-mount-watch"][0], 256)
     return goals, slopes[1000]
@@ -264,7 +264,12 @@ def sections(r, traces, idle, posters, native, goals, slope):
         "sum where each watch is on a directory of its own.",
         table(
             ["", "bytes"],
-            [[n.split("-", 1)[1], number(v[0])] for n, v in sorted(r.items()) if n.startswith("memory-")],
+            [
+                [n.split("-", 1)[1] + (f", {pages} pages" if pages > 1 else ""), number(bytes)]
+                for n, v in sorted(r.items())
+                if n.startswith("memory-")
+                for pages, bytes in v.items()
+            ],
         ),
     )
     rows = []

@@ -16,7 +16,6 @@ void ring_open(struct ring *r, unsigned int pages)
 	r->shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, 0);
 	if (r->shared == MAP_FAILED)
 		die("mmap");
-	r->slots = (const uint64_t *)r->shared;
 	r->mask = r->shared->mask;
 	r->tail = r->shared->tail;
 	r->lost = 0;
@@ -35,24 +34,26 @@ void ring_watch_mounts(struct ring *r, const char *path)
 
 unsigned int ring_take(struct ring *r)
 {
-	uint32_t head = load_acquire(&r->shared->head), tail = r->tail;
-	uint64_t lost = __atomic_load_n(&r->shared->lost, __ATOMIC_RELAXED);
+	struct watch_queue_ring *shared = r->shared;
+	uint32_t head = load_acquire(&shared->head), tail = r->tail;
+	uint64_t lost = __atomic_load_n(&shared->lost, __ATOMIC_RELAXED);
 	unsigned int records = 0;
 
 	/* Who keeps a copy of what is watched now has to read all of it. */
-	if (lost != r->lost)
+	if (__builtin_expect(lost != r->lost, false))
 		r->lost = lost;
 	while (tail != head) {
-		const struct watch_notification *n = (const void *)&r->slots[tail & r->mask];
+		const uint64_t *slot = (const uint64_t *)shared + (tail & r->mask);
+		const struct watch_notification n = *(const struct watch_notification *)slot;
 
-		if (n->type != WATCH_TYPE_META) {
-			if (n->type == WATCH_TYPE_MOUNT_NOTIFY)
-				learnt = ((const struct mount_notification *)n)->mnt_id;
+		if (n.type != WATCH_TYPE_META) {
+			if (n.type == WATCH_TYPE_MOUNT_NOTIFY)
+				learnt = ((const struct mount_notification *)slot)->mnt_id;
 			records++;
 		}
-		tail += ((n->info & WATCH_INFO_LENGTH) + 7) / 8;
+		tail += ((n.info & WATCH_INFO_LENGTH) + 7) / 8;
 	}
 	r->tail = tail;
-	store_release(&r->shared->tail, tail);
+	store_release(&shared->tail, tail);
 	return records;
 }

@@ -6,18 +6,15 @@
 
 uint64_t statmount_changes(void)
 {
-	struct mnt_id_req req = {
-		.size = MNT_ID_REQ_SIZE_VER0,
-		.mnt_id = LSMT_ROOT,
-		.param = STATMOUNT_MNT_NS_CHANGES,
-	};
+	static uint64_t id;
+	struct mnt_id_req req = { .size = MNT_ID_REQ_SIZE_VER0, .mnt_id = LSMT_ROOT };
 	struct statmount info;
 
-	/* Any mount will do, and the root of the namespace has no such name here: the first there is. */
-	static uint64_t id;
+	/* Any mount will do. */
 	if (!id)
 		check(syscall(__NR_listmount, &req, &id, 1, 0), "listmount");
 	req.mnt_id = id;
+	req.param = STATMOUNT_MNT_NS_CHANGES;
 	check(syscall(__NR_statmount, &req, &info, sizeof(info), 0), "statmount");
 	return info.mnt_ns_changes;
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -112,6 +113,8 @@ enum object {
 	KEY_FOR_ALL,		/* Which all may view */
 	KEY_OF_ROOT,		/* Which its owner may view */
 	KEY_OF_ALICE,
+	RING_FOR_ALL,		/* Which the keys for all and of root are linked into */
+	RING_OF_ROOT,
 	DIR,
 	PRIVATE_DIR,		/* Which root may search */
 	DETACHED,		/* In no mount namespace */
@@ -133,6 +136,7 @@ struct world {
 
 enum action {
 	WATCH_KEY,
+	WATCH_KEYRING,
 	WATCH_MOUNT,
 	WATCH_SB,
 	WATCH_SB_SUBMOUNTS,
@@ -158,6 +162,8 @@ static int watch(const struct world *w, const struct row *row, int fd, int tag)
 	switch (row->action) {
 	case WATCH_KEY:
 		return watch_key(what, fd, tag);
+	case WATCH_KEYRING:
+		return watch_keyring(what, fd, tag, KEYCTL_WATCH_NESTED);
 	case WATCH_MOUNT:
 		return mount_notify(what, path, at_flags, fd, tag);
 	case WATCH_SB:
@@ -185,6 +191,10 @@ static const struct row table[] = {
 	{ "key for all", WATCH_KEY, KEY_FOR_ALL,	{ 0, 0, 0, 0, 0, 0, 0 } },
 	{ "key of root", WATCH_KEY, KEY_OF_ROOT,	{ 0, 0, A, A, A, 0, A } },
 	{ "key of Alice", WATCH_KEY, KEY_OF_ALICE,	{ A, A, 0, 0, 0, A, 0 } },
+	{ "what is in the own session", WATCH_KEYRING, SESSION,
+							{ 0, 0, 0, 0, 0, 0, 0 } },
+	{ "what is in a keyring of root", WATCH_KEYRING, RING_OF_ROOT,
+							{ 0, 0, A, A, A, 0, A } },
 	{ "own directory", WATCH_MOUNT, HERE,		{ 0, 0, 0, 0, 0, 0, 0 } },
 	{ "directory", WATCH_MOUNT, DIR,		{ 0, 0, 0, 0, P, 0, P } },
 	{ "private directory", WATCH_MOUNT, PRIVATE_DIR, { 0, 0, A, A, A, 0, A } },
@@ -219,11 +229,12 @@ static int open_dir(const char *path)
 	return sys_open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int make_key(const char *name, unsigned int owner, uint32_t perm)
+static int make_key(const char *type, const char *name, unsigned int owner, uint32_t perm)
 {
 	int key, ret = 0;
 
-	key = add_key("user", name, "x", KEY_SPEC_SESSION_KEYRING);
+	key = add_key(type, name, strcmp(type, "keyring") ? "x" : NULL,
+		      KEY_SPEC_SESSION_KEYRING);
 	if (key < 0)
 		return key;
 	if (owner)
@@ -383,7 +394,9 @@ static int cause_events(void *arg)
 		ret = touch_sb(arg);
 	if (!ret)
 		ret = add_key("user", "watch_queue:event", "x", KEY_SPEC_SESSION_KEYRING);
-	return ret < 0 ? ret : 0;
+	if (ret > 0)
+		ret = update_key(ret);
+	return ret;
 }
 
 static bool have_queues(enum queue_kind kind)
@@ -443,9 +456,13 @@ FIXTURE_SETUP(access)
 	objects = self->world->objects;
 	objects[HERE] = AT_FDCWD;
 	objects[SESSION] = KEY_SPEC_SESSION_KEYRING;
-	objects[KEY_FOR_ALL] = make_key("watch_queue:all", 0, USR_ALL | OTH_VIEW);
-	objects[KEY_OF_ROOT] = make_key("watch_queue:root", 0, USR_ALL);
-	objects[KEY_OF_ALICE] = make_key("watch_queue:alice", ALICE, USR_VIEW);
+	objects[KEY_FOR_ALL] = make_key("user", "watch_queue:all", 0, USR_ALL | OTH_VIEW);
+	objects[KEY_OF_ROOT] = make_key("user", "watch_queue:root", 0, USR_ALL);
+	objects[KEY_OF_ALICE] = make_key("user", "watch_queue:alice", ALICE, USR_VIEW);
+	objects[RING_FOR_ALL] = make_key("keyring", "watch_queue:ring", 0, USR_ALL | OTH_VIEW);
+	objects[RING_OF_ROOT] = make_key("keyring", "watch_queue:root_ring", 0, USR_ALL);
+	for (i = KEY_FOR_ALL; i <= KEY_OF_ROOT; i++)
+		ASSERT_EQ(0, sys_keyctl(KEYCTL_LINK, objects[i], objects[RING_FOR_ALL], 0, 0));
 	objects[DIR] = open_dir("dir");
 	objects[PRIVATE_DIR] = open_dir("private");
 	objects[DETACHED] = tmpfs_fd(0);
@@ -569,6 +586,49 @@ TEST_F(access, table)
 		SKIP(return, "no queues");
 }
 
+static int watch_ring_fn(void *arg)
+{
+	const struct visit *v = arg;
+
+	return enter(v->place) ?: watch_keyring(v->world->objects[RING_FOR_ALL], v->fd,
+						TAG, KEYCTL_WATCH_NESTED);
+}
+
+/* Of what is in a keyring that all may view, a watch shows what its setter may. */
+TEST_F(access, children)
+{
+	const int *objects = self->world->objects;
+	const struct row *row = table;
+	struct child visitor;
+	union record rec;
+	struct queue q;
+	int ret;
+
+	while (row->object != KEY_OF_ROOT)
+		row++;
+	ASSERT_EQ(0, queue_open(&q, QUEUE_PIPE, 64));
+	ret = start_child(&visitor, watch_ring_fn,
+			  &(struct visit) { self->world, variant->place, q.fd });
+	if (ret == -ENOSPC && (variant->place == USERNS || variant->place == CONTAINER))
+		SKIP(return, "no such namespaces");
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "no CONFIG_KEY_NOTIFICATIONS");
+	ASSERT_EQ(0, ret);
+
+	ASSERT_EQ(0, update_key(objects[KEY_FOR_ALL]));
+	ASSERT_EQ(0, update_key(objects[KEY_OF_ROOT]));
+	ASSERT_EQ(1, queue_next(&q, &rec, 0));
+	EXPECT_EQ(WATCH_TYPE_KEY_NOTIFY, rec_type(&rec));
+	EXPECT_EQ(objects[KEY_FOR_ALL], rec.key.key_id);
+	if (!row->expected[variant->place]) {
+		ASSERT_EQ(1, queue_next(&q, &rec, 0));
+		EXPECT_EQ(objects[KEY_OF_ROOT], rec.key.key_id);
+	}
+	expect_nothing(_metadata, &q);
+	end_child(&visitor);
+	queue_close(&q);
+}
+
 /*
  * A container of Alice's, and what is outside.
  */
@@ -633,7 +693,8 @@ static int watch_all_fn(void *arg)
 	if (!ret)
 		ret = sb_notify(AT_FDCWD, ".", 0, q->fd, TAG_SB);
 	if (!ret)
-		ret = watch_key(KEY_SPEC_SESSION_KEYRING, q->fd, TAG_KEY);
+		ret = watch_keyring(KEY_SPEC_SESSION_KEYRING, q->fd, TAG_KEY,
+				    KEYCTL_WATCH_NESTED);
 	return ret;
 }
 

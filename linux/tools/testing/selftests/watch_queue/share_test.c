@@ -84,6 +84,7 @@ FIXTURE_SETUP(share)
 			SKIP(return, "no CONFIG_WATCH_QUEUE");
 		ASSERT_EQ(0, ret);
 		self->fds[i] = pair[0];
+		close(pair[1]);
 	}
 
 	/* Anybody may view it, as a member of nothing. */
@@ -165,6 +166,48 @@ TEST_F_TIMEOUT(share, of_a_userns, 120)
 	EXPECT_EQ(-ENOSPC, run_as(&alice_as_root, use_fn, &more));
 	EXPECT_EQ(-ENOSPC, run_as(&alice, use_fn, &more));
 	EXPECT_EQ(0, run_as(&bob, use_fn, &more));
+}
+
+/*
+ * All of it comes back when the queues are closed: without any watch left to him
+ * but those that he may have, a user has as many again.
+ */
+static int refill_fn(void *arg)
+{
+	struct use *all = arg;
+	const struct rlimit limit = { all->nr, all->nr };
+	int ret, tries = 0;
+
+	/* A watch counts until RCU has let go of it. */
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return -errno;
+	do {
+		sleep_for(10);
+		ret = use_fn(all);
+		if (ret == -EBUSY)
+			ret = -EAGAIN;
+		else if (!ret)
+			return 0;
+		all->tag = -1;
+		use_fn(all);
+		all->tag = TAG;
+	} while (ret == -EAGAIN && ++tries < SOON / 10);
+	return ret;
+}
+
+TEST_F_TIMEOUT(share, comes_back, 120)
+{
+	struct use all = { self, variant, 0, variant->share, TAG };
+	int i, pair[2];
+
+	ASSERT_EQ(0, run_as(&alice, use_fn, &all));
+	for (i = 0; i < ARRAY_SIZE(self->fds); i++) {
+		close(self->fds[i]);
+		ASSERT_EQ(0, sys_pipe(pair, O_NOTIFICATION_PIPE));
+		self->fds[i] = pair[0];
+		close(pair[1]);
+	}
+	EXPECT_EQ(0, run_as(&alice, refill_fn, &all));
 }
 
 TEST_HARNESS_MAIN
