@@ -218,4 +218,5 @@ static struct kunit_suite notify_test_suite = {
 	.init		= notify_test_init,
 	.test_cases	= notify_test_cases,
 };
+
 kunit_test_suite(notify_test_suite);

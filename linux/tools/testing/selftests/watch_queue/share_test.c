@@ -35,28 +35,28 @@ FIXTURE_VARIANT(share)
 	int share;
 };
 
-static int watch_a_key(const FIXTURE_DATA(share) *self, int nr, int tag)
+static int watch_a_key(const struct _test_data_share *self, int nr, int tag)
 {
 	return watch_key(self->keyring, self->fds[nr], tag);
 }
 
-static int watch_children(const FIXTURE_DATA(share) *self, int nr, int tag)
+static int watch_children(const struct _test_data_share *self, int nr, int tag)
 {
 	return watch_keyring(self->keyring, self->fds[nr], tag, KEYCTL_WATCH_CHILDREN);
 }
 
 /* That of a mount namespace is not one for each directory. */
-static int watch_mounts(const FIXTURE_DATA(share) *self, int nr, int tag)
+static int watch_mounts(const struct _test_data_share *self, int nr, int tag)
 {
 	return mount_notify(AT_FDCWD, nr % 2 ? "." : "dir", 0, self->fds[nr], tag);
 }
 
-static int watch_a_sb(const FIXTURE_DATA(share) *self, int nr, int tag)
+static int watch_a_sb(const struct _test_data_share *self, int nr, int tag)
 {
 	return sb_notify(AT_FDCWD, ".", 0, self->fds[nr], tag);
 }
 
-static int watch_a_disk(const FIXTURE_DATA(share) *self, int nr, int tag)
+static int watch_a_disk(const struct _test_data_share *self, int nr, int tag)
 {
 	return block_notify(AT_FDCWD, DISK_NODE, 0, self->fds[nr], tag);
 }
@@ -113,8 +113,8 @@ FIXTURE_TEARDOWN(share)
 }
 
 struct use {
-	const FIXTURE_DATA(share) *self;
-	const FIXTURE_VARIANT(share) *variant;
+	const struct _test_data_share *self;
+	const struct _fixture_variant_share *variant;
 	int first, nr, tag;
 };
 

@@ -30,7 +30,7 @@ FIXTURE(sources)
 
 QUEUE_VARIANTS(sources, 64, 1);
 
-static int watch(FIXTURE_DATA(sources) *self, enum source source, int tag)
+static int watch(struct _test_data_sources *self, enum source source, int tag)
 {
 	const int fd = self->queue.fd;
 
@@ -47,7 +47,7 @@ static int watch(FIXTURE_DATA(sources) *self, enum source source, int tag)
 }
 
 /* Have something happen that makes so many records; or -errno. */
-static int cause(FIXTURE_DATA(sources) *self, enum source source)
+static int cause(struct _test_data_sources *self, enum source source)
 {
 	int fd, ret;
 
