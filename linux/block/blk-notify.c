@@ -283,11 +283,11 @@ static int blk_watch_add(struct block_device *bdev, const struct path *path,
 	if (ret)
 		goto out;
 
-	ret = -ENOMEM;
-	watch->cred = watch_cred();
-	if (!watch->cred)
+	ret = set_watch_owner(watch);
+	if (ret)
 		goto out;
 	if (bdev && !rcu_access_pointer(bdev->bd_watchers)) {
+		ret = -ENOMEM;
 		new = kzalloc_obj(*new, GFP_KERNEL_ACCOUNT);
 		if (!new)
 			goto out;

@@ -17,6 +17,7 @@ struct notify_test {
 	struct gendisk *disk, *below;
 	struct test_queue *queue, *queue_below;
 	struct bio_set bios;
+	struct bio *bio, *clone;	/* Ours; others may have a look at the disks */
 	void (*submit)(struct notify_test *t, struct bio *bio);
 };
 
@@ -41,6 +42,7 @@ static struct bio *clone_part(struct notify_test *t, struct bio *bio)
 
 	bio_trim(clone, 0, TEST_PART);
 	bio_chain(clone, bio);
+	t->clone = clone;
 	return clone;
 }
 
@@ -76,10 +78,12 @@ static void notify_test_submit(struct bio *bio)
 {
 	struct notify_test *t = bio->bi_bdev->bd_disk->private_data;
 
-	if (bio->bi_bdev->bd_disk == t->below)
+	if (bio == t->bio)
+		t->submit(t, bio);
+	else if (bio == t->clone)
 		bio_io_error(bio);
 	else
-		t->submit(t, bio);
+		bio_endio(bio);
 }
 
 static const struct block_device_operations notify_test_fops = {
@@ -157,7 +161,10 @@ static void do_read(struct kunit *test,
 	t->submit = submit;
 	bio = bio_alloc(t->disk->part0, 1, REQ_OP_READ, GFP_KERNEL);
 	__bio_add_page(bio, page, TEST_SECTORS << SECTOR_SHIFT, 0);
+	t->bio = bio;
 	KUNIT_EXPECT_EQ(test, -EIO, submit_bio_wait(bio));
+	t->bio = NULL;
+	t->clone = NULL;
 	bio_put(bio);
 	__free_page(page);
 }

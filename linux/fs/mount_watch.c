@@ -814,12 +814,12 @@ static bool mnt_ns_has_room(const struct mnt_namespace *ns, const struct watch *
 	const struct watch_point *point;
 	unsigned int nr = 0;
 
-	if (READ_ONCE(ns->nr_watches) < WATCH_SHARE_MAX || watch->unlimited)
+	if (READ_ONCE(ns->nr_watches) < WATCH_SHARE_MAX || !watch->share)
 		return true;
 
 	guard(rcu)();
 	hlist_for_each_entry_rcu(point, &ns->watch_points, in_ns)
-		nr += watch_list_share(&point->watches, watch->cred);
+		nr += watch_list_share(&point->watches, watch);
 	return nr < WATCH_SHARE_MAX;
 }
 
@@ -879,9 +879,9 @@ static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
 	point = new_watch_point(path);
 	if (!point)
 		return -ENOMEM;
-	watch->cred = watch_cred();
-	if (!watch->cred)
-		return -ENOMEM;
+	err = set_watch_owner(watch);
+	if (err)
+		return err;
 	get_fs_root(current->fs, &root);
 
 	inode_lock(inode);

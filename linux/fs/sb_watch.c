@@ -416,9 +416,8 @@ static int sb_watch_add(struct super_block *sb, struct watch_queue *wqueue,
 		goto out;
 
 	/* Umount may have to wait for the mutex, so nothing is allocated under it. */
-	ret = -ENOMEM;
-	swatch->watch.cred = watch_cred();
-	if (!swatch->watch.cred)
+	ret = set_watch_owner(&swatch->watch);
+	if (ret)
 		goto out;
 
 	if (submounts) {
@@ -547,9 +546,7 @@ static struct sb_watch *sb_watch_extend(const struct sb_watch *from,
 	swatch->watch.type = WATCH_TYPE_SB_NOTIFY;
 	swatch->watch.id = sb->s_watch.id;
 	swatch->watch.info_id = from->watch.info_id;
-	swatch->watch.cred = get_cred(from->watch.cred);
-	swatch->watch.max_watches = from->watch.max_watches;
-	swatch->watch.unlimited = from->watch.unlimited;
+	copy_watch_owner(&swatch->watch, &from->watch);
 	swatch->privileged = true;
 	swatch->submounts = true;
 	swatch->origin = from->origin ?: from->watch.id;

@@ -100,9 +100,12 @@ static void watch_queue_test_exit(struct kunit *test)
 	put_cred(f->cred);
 }
 
-/* Add a watch of queue @nr with these credentials, or all that one can have. */
-static int add(struct kunit *test, int nr, const struct cred *cred, unsigned long limit,
-	       struct watch **added)
+/*
+ * Add a watch of queue @nr on an object of the list, with these credentials, or all
+ * that one can have.
+ */
+static int add_on(struct kunit *test, u64 id, int nr, const struct cred *cred,
+		  unsigned long limit, struct watch **added)
 {
 	struct fixture *f = test->priv;
 	struct watch *watch = kzalloc_obj(*watch);
@@ -110,12 +113,13 @@ static int add(struct kunit *test, int nr, const struct cred *cred, unsigned lon
 
 	KUNIT_ASSERT_NOT_NULL(test, watch);
 	init_watch(watch, &f->queues[nr].wqueue);
-	watch->id = OBJECT;
+	watch->id = id;
 	watch->info_id = (nr + 1) << WATCH_INFO_ID__SHIFT;
-	watch->max_watches = limit;
-	watch->unlimited = !cred;
-	if (cred)
+	if (cred) {
 		watch->cred = get_cred(cred);
+		watch->max_watches = limit;
+		watch->share = cred;
+	}
 	ret = add_watch_to_object(watch, &f->list);
 	if (ret) {
 		KUNIT_EXPECT_NULL(test, watch->cred);
@@ -124,6 +128,12 @@ static int add(struct kunit *test, int nr, const struct cred *cred, unsigned lon
 		*added = watch;
 	}
 	return ret;
+}
+
+static int add(struct kunit *test, int nr, const struct cred *cred, unsigned long limit,
+	       struct watch **added)
+{
+	return add_on(test, OBJECT, nr, cred, limit, added);
 }
 
 static void post(struct fixture *f, u8 subtype)
@@ -235,6 +245,34 @@ static void test_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->list.nr_watchers, 1);
 }
 
+static void test_share(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct cred *cred = cred_of(test, 4711);
+	struct watch *watch, *other;
+	int i;
+
+	/* Those of the privileged take nobody's share. */
+	for (i = 0; i < WATCH_SHARE_MAX; i++)
+		KUNIT_ASSERT_EQ(test, add_on(test, i, 0, NULL, ULONG_MAX, NULL), 0);
+	for (i = 0; i < WATCH_SHARE_MAX; i++)
+		KUNIT_ASSERT_EQ(test, add_on(test, i, 1, f->cred, ULONG_MAX, &other), 0);
+	KUNIT_EXPECT_EQ(test, add_on(test, i, 1, f->cred, ULONG_MAX, NULL), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, watch_list_share(&f->list, other), WATCH_SHARE_MAX);
+
+	/* The other user's is his own, and he cannot hand over what is too much. */
+	KUNIT_ASSERT_EQ(test, add_on(test, i, 2, cred, ULONG_MAX, &watch), 0);
+	KUNIT_EXPECT_EQ(test, watch_list_share(&f->list, watch), 1);
+	KUNIT_EXPECT_EQ(test, hand_over_watch(watch, other), -ENOSPC);
+	KUNIT_EXPECT_PTR_EQ(test, watch->cred, cred);
+
+	/* Until there is room. */
+	KUNIT_EXPECT_EQ(test, drop_watch_from_object(&f->list, &f->queues[1].wqueue, 0), 0);
+	KUNIT_EXPECT_EQ(test, hand_over_watch(watch, other), 0);
+	KUNIT_EXPECT_EQ(test, watch_list_share(&f->list, watch), WATCH_SHARE_MAX);
+	put_cred(cred);
+}
+
 static void test_hand_over(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -333,6 +371,7 @@ static void test_loss(struct kunit *test)
 static struct kunit_case watch_queue_test_cases[] = {
 	KUNIT_CASE(test_shared_cred),
 	KUNIT_CASE(test_object_bound),
+	KUNIT_CASE(test_share),
 	KUNIT_CASE(test_user_bound),
 	KUNIT_CASE(test_refused),
 	KUNIT_CASE(test_hand_over),

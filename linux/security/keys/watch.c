@@ -39,7 +39,8 @@
 /*
  * Whoever makes a link has to wait for all watches that extend along it, and what
  * may be linked is a keyring.  So without CAP_SYS_RESOURCE no more than so many of
- * one user extend from a keyring, and each along no more than so many links.
+ * one user extend from a keyring, each along no more than so many links, and to
+ * no keyring in which there are more keys.
  */
 #define KEY_WATCH_CHILDREN_MAX	32
 #define KEY_WATCH_LINKS_MAX	512
@@ -368,11 +369,9 @@ static struct key_watch_node *new_root(const struct key_watch *kw, int levels,
 		return NULL;
 	}
 	root->like.queue = kw->watch.queue;
-	root->like.cred = get_cred(kw->watch.cred);
-	root->like.max_watches = kw->watch.max_watches;
-	root->like.unlimited = kw->watch.unlimited;
+	copy_watch_owner(&root->like, &kw->watch);
 	root->max_links = kw->watch.max_watches;
-	if (!kw->watch.unlimited)
+	if (kw->watch.share)
 		root->max_links = min(root->max_links, KEY_WATCH_LINKS_MAX);
 	root->like.info_id = kw->watch.info_id;
 	root->levels = levels;
@@ -441,9 +440,7 @@ static struct key_watch *add_child(const struct key_watch_root *root, struct key
 	}
 	kw = new_key_watch(key, queue_of(&root->like), gfp);
 	if (kw) {
-		kw->watch.cred = get_cred(root->like.cred);
-		kw->watch.max_watches = root->like.max_watches;
-		kw->watch.unlimited = root->like.unlimited;
+		copy_watch_owner(&kw->watch, &root->like);
 		kw->watch.info_id = root->like.info_id;
 		set_watch_list(key, &wlist);
 		ret = add_watch_to_object(&kw->watch, key->watchers);
@@ -479,6 +476,12 @@ static struct key_watch_node *get_node(struct key_watch_root *root, struct key *
 	return node;
 }
 
+/* There is one limit of the owner's, and one that CAP_SYS_RESOURCE lifts. */
+static int too_many_links(const struct key_watch_root *root)
+{
+	return root->max_links < root->like.max_watches ? -ENOSPC : -EAGAIN;
+}
+
 /*
  * Extend a root along a link, which is used up, if its owner may have that.
  */
@@ -488,15 +491,20 @@ static int extend_along(struct key_watch_link *link, struct key *key, gfp_t gfp,
 	struct key_watch_root *root = link->parent->root;
 	struct key_watch_node *child;
 
-	if (find_link(link->parent, key->serial) ||
-	    !may_extend(link->parent, key, &link->possessed)) {
+	if (find_link(link->parent, key->serial)) {
+		kfree(link);
+		return 0;
+	}
+	if (root->nr_links >= root->max_links) {
+		kfree(link);
+		return too_many_links(root);
+	}
+	if (!may_extend(link->parent, key, &link->possessed)) {
 		kfree(link);
 		return 0;
 	}
 
-	child = ERR_PTR(-EAGAIN);
-	if (root->nr_links < root->max_links)
-		child = get_node(root, key, gfp);
+	child = get_node(root, key, gfp);
 	if (IS_ERR(child)) {
 		kfree(link);
 		/* A queue that was closed misses nothing. */
@@ -559,10 +567,14 @@ static int collect_key(const void *object, void *data)
 static int collect_keys(struct key_collection *c, struct key *keyring, gfp_t gfp)
 {
 	unsigned long nr = 0, max = READ_ONCE(keyring->keys.nr_leaves_on_tree);
+	const struct key_watch_root *root = c->parent->root;
 	struct key_watch_link *link;
 	int ret;
 
 	for (;;) {
+		/* Those that may not be watched take time as well. */
+		if (max > root->max_links)
+			return too_many_links(root);
 		for (; nr < max; nr++) {
 			link = new_link(c->parent, gfp);
 			if (!link)
@@ -593,12 +605,11 @@ static bool too_many_extend(const struct key_watch_node *from, const struct key 
 	struct watch *watch;
 	int nr = 0;
 
-	if (like->unlimited)
+	if (!like->share)
 		return false;
 	for_each_key_watch(watch, keyring) {
 		list_for_each_entry(node, &to_key_watch(watch)->nodes, in_watch)
-			nr += node->levels && watch_same_user(node->root->like.cred,
-							      like->cred);
+			nr += node->levels && watches_share(&node->root->like, like);
 	}
 	return nr > KEY_WATCH_CHILDREN_MAX;
 }
@@ -975,9 +986,7 @@ static int add_key_watch(key_ref_t key_ref, struct watch_queue *wqueue,
 	ret = -ENOMEM;
 	wlist = new_watch_list(GFP_KERNEL_ACCOUNT);
 	kw = new_key_watch(key, wqueue, GFP_KERNEL_ACCOUNT);
-	if (wlist && kw)
-		kw->watch.cred = watch_cred();
-	if (!wlist || !kw || !kw->watch.cred)
+	if (!wlist || !kw || set_watch_owner(&kw->watch))
 		goto out;
 
 	kw->watch.info_id = (u32)watch_id << WATCH_INFO_ID__SHIFT;

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/capability.h>
 
 #include "disk.h"
 #include "expect.h"
@@ -152,6 +154,24 @@ TEST_F_TIMEOUT(share, of_a_user, 120)
 	EXPECT_EQ(0, run_as(&alice, use_fn, &more));
 	more.first++;
 	EXPECT_EQ(-ENOSPC, run_as(&alice, use_fn, &more));
+}
+
+static int without_caps_fn(void *arg)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	return syscall(__NR_capset, &header, data) ? -errno : use_fn(arg);
+}
+
+/* What root sets with the capability is nobody's share, not even root's without. */
+TEST_F_TIMEOUT(share, of_root, 120)
+{
+	struct use all = { self, variant, 0, variant->share, TAG };
+	struct use more = { self, variant, variant->share, 1, TAG };
+
+	ASSERT_EQ(0, run_as(&root, use_fn, &all));
+	EXPECT_EQ(0, run_as(&root, without_caps_fn, &more));
 }
 
 /* The other way around: what is done in a user namespace is done by its maker. */
