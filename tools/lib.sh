@@ -110,6 +110,24 @@ kmake() { make -C "$linux" O="$kernel" "${rust_make[@]}" "$@"; }
 # The exported kernel headers, for user programs.
 install_headers() { kmake -s headers_install INSTALL_HDR_PATH="$headers"; }
 
+# The KUnit suites of the series are those of one kernel; run_kunit [SUITE] builds and runs it.
+kunit_configs=(drivers/misc/watch_queue fs/tests block)
+run_kunit() {
+	local option options=()
+	for option in "${rust_make[@]}"; do options+=(--make_options "$option"); done
+	(cd "$linux" && ./tools/testing/kunit/kunit.py run "${kunit_configs[@]/#/--kunitconfig=}" --build_dir="$build/kunit" \
+		--jobs="$(nproc)" "${options[@]}" "$@")
+}
+
+# guest_program NAME: options of tools/vm, one a line, to have a program of this machine in the guest, with its libraries where they
+# have to be; none if it is not here.
+guest_program() {
+	local program library
+	program=$(command -v "$1") || return 0
+	printf '%s\n' --add "$program:/sbin/$1"
+	while read -r library; do printf '%s\n' --add "$library:$library"; done < <(ldd "$program" | grep -o '/[^ ]*')
+}
+
 # git in build/linux, whatever the user's configuration says.
 kgit() {
 	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null git -C "$linux" -c core.hooksPath=/dev/null "$@"

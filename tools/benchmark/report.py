@@ -253,8 +253,8 @@ def sections(r, traces, idle, posters, native, goals, slope):
         "Many watchers, many queues",
         f"What a watch adds to the update of a key. Each further watcher of the same key takes {slope:,.0f}.",
         table(
-            ["", "watchers of the key", "watchers of other keys"],
-            [[f"{n:,}", number(v), number(r["queues"][n])] for n, v in r["watchers"].items()],
+            ["", "watchers of the key", "a watcher", "watchers of other keys"],
+            [[f"{n:,}", number(v), number(v / n), number(r["queues"][n])] for n, v in r["watchers"].items()],
         ),
     )
     yield (
@@ -277,8 +277,9 @@ def sections(r, traces, idle, posters, native, goals, slope):
         for peer in ("ring", "pipe", "fanotify"):
             n = {k: r[f"{storm}-{peer}-{k}"][STORM] for k in ("wakeups", "events", "lost")}
             share = 100 * (STORM - min(n["events"], STORM)) / STORM
+            ratio = n["wakeups"] / r[f"{storm}-ring-wakeups"][STORM]
             rows.append(
-                [f"{what}: {PEERS[peer]}", number(n["wakeups"]), number(n["events"] / max(n["wakeups"], 1)), f"{share:.1f} %"]
+                [f"{what}: {PEERS[peer]}", number(n["wakeups"]), f"{ratio:,.2f}", number(n["events"] / max(n["wakeups"], 1)), f"{share:.1f} %"]
             )
     yield (
         f"A storm of {STORM:,} changes of mounts",
@@ -288,19 +289,23 @@ def sections(r, traces, idle, posters, native, goals, slope):
         f"namespace have changed since is told by the counter in one call of statmount(), {r['resync-counter'][STORM]:,} instructions;\n"
         f"if they have, all have to be asked for: {r['resync-statmount'][STORM]:,} by listmount() and statmount(),\n"
         f"{r['resync-mountinfo'][STORM]:,} by mountinfo, whichever mechanism told of the loss.",
-        table(["", "wake-ups", "events each", "lost"], rows),
+        table(["", "wake-ups", "ratio", "events each", "lost"], rows),
     )
     yield from owners(traces)
     rows = []
     for cpus, p in posters.items():
         names = ("none", "ring", "pipe", "bpf-none", "ringbuf")
-        rows.append([f"{cpus} processors"] + [number(p[f"posters-{n}"][cpus]) if f"posters-{n}" in p else "" for n in names])
+        rows.append(
+            [f"{cpus} processors"]
+            + [number(p[f"posters-{n}"][cpus]) if f"posters-{n}" in p else "" for n in names]
+            + [f"{p['posters-pipe'][cpus] / p['posters-ring'][cpus]:,.2f}"]
+        )
     yield (
         "Several posters",
         "As many processes, each on a processor, post to one queue at the same time: ns until each has posted one\n"
         "event, in the round that was disturbed least. Wall time of an emulated machine on what processors there\n"
         "are: only the ratios in a row tell something, and with more processors than the host has, little.",
-        table(["", "update of a key", "+ " + PEERS["ring"], "+ " + PEERS["pipe"], "BPF program", "+ " + PEERS["ringbuf"]], rows),
+        table(["", "update of a key", "+ " + PEERS["ring"], "+ " + PEERS["pipe"], "BPF program", "+ " + PEERS["ringbuf"], "pipe to ring"], rows),
     )
 
     rows = []
