@@ -636,7 +636,6 @@ static void sb_watch_extend_all(struct super_block *parent,
  * sb_watch_mount - Extend watches to a superblock that an automount brings in
  * @mountpoint: Where it is about to be mounted.
  * @mnt: What is.
- * @automount: It is the filesystem of @mountpoint that mounts it.
  *
  * If @mountpoint is an automount point, or the root of @mnt is one, as what an
  * automounter puts into what it has mounted, each watch that was set with
@@ -647,8 +646,7 @@ static void sb_watch_extend_all(struct super_block *parent,
  * Context: Process context, with namespace_sem held exclusively, so that both
  * superblocks stay and no walk has been to the new one yet.
  */
-void sb_watch_mount(const struct dentry *mountpoint, const struct vfsmount *mnt,
-		    bool automount)
+void sb_watch_mount(const struct dentry *mountpoint, const struct vfsmount *mnt)
 {
 	struct super_block *parent = mountpoint->d_sb, *sb = mnt->mnt_sb;
 
@@ -661,7 +659,8 @@ void sb_watch_mount(const struct dentry *mountpoint, const struct vfsmount *mnt,
 	if (sb == parent || sb->s_user_ns != parent->s_user_ns)
 		return;
 	/* A filesystem mounts here whoever walks there, a daemon by itself. */
-	if (!automount && !ns_capable_noaudit(sb->s_user_ns, CAP_SYS_ADMIN))
+	if (!(mnt->mnt_flags & MNT_AUTOMOUNT) &&
+	    !ns_capable_noaudit(sb->s_user_ns, CAP_SYS_ADMIN))
 		return;
 	sb_watch_extend_all(parent, sb);
 }

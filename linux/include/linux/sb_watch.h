@@ -30,8 +30,7 @@ void sb_watch_init(struct super_block *sb);
 void sb_watch_born(struct super_block *sb);
 void sb_watch_reset(struct super_block *sb);
 void sb_watch_remove_all(struct super_block *sb);
-void sb_watch_mount(const struct dentry *mountpoint, const struct vfsmount *mnt,
-		    bool automount);
+void sb_watch_mount(const struct dentry *mountpoint, const struct vfsmount *mnt);
 void notify_sb(struct super_block *sb,
 	       enum superblock_notification_subtype subtype);
 void notify_sb_flags(struct super_block *sb);
@@ -63,7 +62,7 @@ static inline bool sb_watch_extends(void)
 }
 
 static inline void sb_watch_mount(const struct dentry *mountpoint,
-				  const struct vfsmount *mnt, bool automount)
+				  const struct vfsmount *mnt)
 {
 }
 
