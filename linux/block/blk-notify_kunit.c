@@ -169,36 +169,33 @@ static void do_read(struct kunit *test,
 	__free_page(page);
 }
 
-static void test_whole(struct kunit *test)
+/* It makes one record, of so many sectors. */
+static void expect_one(struct kunit *test,
+		       void (*submit)(struct notify_test *t, struct bio *bio),
+		       unsigned int nr_sectors)
 {
 	struct notify_test *t = test->priv;
 
-	do_read(test, fail_whole);
-	expect_error(test, t->queue, t->disk, TEST_SECTORS);
+	do_read(test, submit);
+	expect_error(test, t->queue, t->disk, nr_sectors);
 	test_queue_is_empty(test, t->queue);
+}
+
+static void test_whole(struct kunit *test)
+{
+	expect_one(test, fail_whole, TEST_SECTORS);
 }
 
 static void test_split(struct kunit *test)
 {
-	struct notify_test *t = test->priv;
-
-	do_read(test, fail_split);
-	expect_error(test, t->queue, t->disk, TEST_PART);
-	test_queue_is_empty(test, t->queue);
+	expect_one(test, fail_split, TEST_PART);
 }
 
 /* It was not submitted, so it is the failure of what was. */
 static void test_clone(struct kunit *test)
 {
-	struct notify_test *t = test->priv;
-
-	do_read(test, fail_clone);
-	expect_error(test, t->queue, t->disk, TEST_SECTORS);
-	test_queue_is_empty(test, t->queue);
-
-	do_read(test, fail_clone_of_clone);
-	expect_error(test, t->queue, t->disk, TEST_SECTORS);
-	test_queue_is_empty(test, t->queue);
+	expect_one(test, fail_clone, TEST_SECTORS);
+	expect_one(test, fail_clone_of_clone, TEST_SECTORS);
 }
 
 /* That device tells of it. */

@@ -17,10 +17,11 @@
  * - namespace_sem is held exclusively to add a watch, and shared (downgraded) to
  *   tell changes, so that all of it is told by one task at a time.
  * - mount_lock protects the list of changed mounts, what is put aside in them,
- *   the list of watch points of a mount and mnt_namespace::nr_watches.  Nothing is
- *   posted and nothing sleeps under it.  While changes are told, where a changed
- *   mount was and is stays as it is; its attributes may change again.
- * - RCU protects the way to a watch point.
+ *   the lists of watch points of a mount and of a namespace, and
+ *   mnt_namespace::nr_watches.  Nothing is posted and nothing sleeps under it.
+ *   While changes are told, where a changed mount was and is stays as it is; its
+ *   attributes may change again.
+ * - RCU protects the way to a watch point, and the walk over those of a namespace.
  *
  * A watch point pins its directory but not its mount: umount_tree() kills it,
  * and cleanup_mnt() waits for the directory to be let go.

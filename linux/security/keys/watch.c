@@ -68,7 +68,7 @@ struct key_watch_root {
 	struct watch		like;		/* What its watches are to be like */
 	unsigned int		nr_nodes;
 	unsigned int		nr_links;
-	unsigned long		max_links;
+	unsigned long		max_links;	/* Of nr_links, and of keys in a keyring */
 	int			levels;		/* From the keyring that it was set on */
 	bool			possessed;	/* The owner possesses that */
 };

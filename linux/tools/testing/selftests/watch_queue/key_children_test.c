@@ -1259,6 +1259,88 @@ TEST_F(children, limit_at_hand_over)
 	EXPECT_EQ(64 - 2, by_other);
 }
 
+static int watch_as_user(int32_t keyring, int fd, unsigned int flags)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		if (set_nofile(4096) || setuid(1235))
+			_exit(EPROTO);
+		_exit(-watch_keyring(keyring, fd, TAG, flags));
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -EPROTO;
+	return -WEXITSTATUS(status);
+}
+
+static void expect_loss(struct __test_metadata *_metadata, struct queue *q)
+{
+	union record rec;
+
+	ASSERT_EQ(1, queue_next(q, &rec, 0));
+	ASSERT_EQ(WATCH_TYPE_META, rec_type(&rec));
+	ASSERT_EQ(WATCH_META_LOSS_NOTIFICATION, rec_subtype(&rec));
+}
+
+/* A watch extends along so many links, unless its owner has CAP_SYS_RESOURCE. */
+#define MOST_LINKS	512
+
+TEST_F(children, too_many_links)
+{
+	const struct keys *k = &self->keys;
+	struct queue *q = &self->queue;
+	int32_t keys[MOST_LINKS + 1];
+	struct queue other;
+	union record rec;
+	char name[40];
+	int i, nr;
+
+	if (!show_or_skip(_metadata, k))
+		return;
+	nr = sys_keyctl(KEYCTL_READ, k->top, 0, 0, 0) / sizeof(keys[0]);
+	for (; nr < MOST_LINKS; nr++) {
+		snprintf(name, sizeof(name), "watch_queue:link %d", nr);
+		ASSERT_LT(0, add_key("user", name, "x", k->top));
+	}
+	ASSERT_EQ(nr * sizeof(keys[0]),
+		  sys_keyctl(KEYCTL_READ, k->top, (long)keys, sizeof(keys), 0));
+	for (i = 0; i < nr; i++)
+		ASSERT_EQ(0, sys_keyctl(KEYCTL_SETPERM, keys[i],
+					POS_ALL | USR_ALL | OTH_ALL, 0, 0));
+
+	/* All of these, but one more is a loss. */
+	ASSERT_EQ(0, watch_as_user(k->top, q->fd, CHILDREN));
+	expect_nothing(_metadata, q);
+	ASSERT_LT(0, add_key("user", "watch_queue:more", "x", k->top));
+	ASSERT_EQ(1, queue_next(q, &rec, 0));
+	if (rec_type(&rec) == WATCH_TYPE_META) {
+		ASSERT_EQ(WATCH_META_LOSS_NOTIFICATION, rec_subtype(&rec));
+		ASSERT_EQ(1, queue_next(q, &rec, 0));
+		ASSERT_EQ(WATCH_TYPE_KEY_NOTIFY, rec_type(&rec));
+	} else {
+		expect_loss(_metadata, q);
+	}
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(0, watch_keyring(k->top, q->fd, -1, 0));
+
+	/* To set it now is an error, but not if it is about a nested keyring. */
+	ASSERT_EQ(0, queue_open(&other, variant->kind, variant->size));
+	EXPECT_EQ(-ENOSPC, watch_as_user(k->top, other.fd, CHILDREN));
+	expect_nothing(_metadata, &other);
+	ASSERT_EQ(0, link_key(k->top, k->keep));
+	EXPECT_EQ(0, watch_as_user(k->keep, other.fd, NESTED));
+	expect_loss(_metadata, &other);
+	queue_close(&other);
+
+	/* Who has the capability has no such limit. */
+	ASSERT_EQ(0, queue_open(&other, variant->kind, variant->size));
+	ASSERT_EQ(0, set_nofile(4096));
+	EXPECT_EQ(0, watch_keyring(k->top, other.fd, TAG, CHILDREN));
+	queue_close(&other);
+}
+
 /* Of one keyring so many watches extend to its children, and no more. */
 TEST_F(children, too_many_extend)
 {
