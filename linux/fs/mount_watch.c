@@ -16,6 +16,8 @@
  *
  * - namespace_sem is held exclusively to add a watch, and shared (downgraded) to
  *   tell changes, so that all of it is told by one task at a time.
+ * - s_vfs_rename_mutex is held to set DCACHE_MOUNT_WATCHED, before a watch is added:
+ *   a rename that does not see it is over by then.  It is never cleared.
  * - mount_lock protects the list of changed mounts, what is put aside in them,
  *   the lists of watch points of a mount and of a namespace, and
  *   mnt_namespace::nr_watches.  Nothing is posted and nothing sleeps under it.
@@ -106,6 +108,7 @@ DEFINE_STATIC_KEY_DEFERRED_FALSE(mnt_watched, HZ);
 
 LIST_HEAD(mnt_changes);			/* Protected by mount_lock */
 static u64 told_batch;			/* Of the task that is telling changes */
+static const struct renamedata *told_rename; /* ... if it is a rename that does */
 LIST_HEAD(mnt_dying_watch_points);	/* Protected by namespace_sem */
 
 static struct mnt_state mnt_state(struct mount *m)
@@ -184,6 +187,18 @@ static bool go_up(struct mount **mnt, struct dentry **dentry, bool former)
 	return *mnt != m;
 }
 
+/* The parent of a directory, or what that was before the rename being told. */
+static struct dentry *parent_of(struct dentry *dentry, bool former)
+{
+	if (former && told_rename) {
+		if (dentry == told_rename->old_dentry)
+			return told_rename->old_parent;
+		if (dentry == told_rename->new_dentry)
+			return told_rename->new_parent;
+	}
+	return READ_ONCE(dentry->d_parent);
+}
+
 static void see(struct watch_point **seen, struct mount *mnt,
 		struct dentry *dentry, unsigned int how)
 {
@@ -255,7 +270,7 @@ static void look_up(struct watch_point **seen, struct mount *mnt, bool former)
 			how = SEEN_HERE | SEEN_BELOW;
 			if (dentry == mnt->mnt.mnt_root || IS_ROOT(dentry))
 				break;
-			dentry = READ_ONCE(dentry->d_parent);
+			dentry = parent_of(dentry, former);
 		}
 	}
 }
@@ -403,8 +418,18 @@ static bool is_moved(const struct mount *m)
 }
 
 /*
- * Tell that a mount was moved, or came along with one above it that was.  True
- * if it went out of what somebody watches, or into it.
+ * With a rename, a mount leaves or enters what is watched in its parent by itself;
+ * further up its parent does so too.
+ */
+static u32 came_along(const struct watch_point *point, const struct mount *m)
+{
+	return told_rename && point->place.mnt != m->mnt_parent ?
+	       NOTIFY_MOUNT_RECURSIVE : 0;
+}
+
+/*
+ * Tell that a mount was moved, or came along with a mount or a directory that was.
+ * True if it went out of what somebody watches, or into it.
  */
 static bool tell_moved(struct mount *m, u32 flags)
 {
@@ -432,7 +457,8 @@ static bool tell_moved(struct mount *m, u32 flags)
 		n.watch.subtype = from ? NOTIFY_MOUNT_MOVE_FROM : NOTIFY_MOUNT_MOVE_TO;
 		n.mnt_parent_id = (from ? parent : m->mnt_parent)->mnt_id_unique;
 		n.mnt_parent_id_old = former && now ? parent->mnt_id_unique : 0;
-		post(point, &n, flags | in_subtree(from ? point->seen >> 2 : point->seen));
+		post(point, &n, flags | in_subtree(from ? point->seen >> 2 : point->seen) |
+				came_along(point, m));
 	}
 	forget(seen);
 	return crossed;
@@ -457,6 +483,36 @@ static void tell_tree_moved(struct mount *m)
 	}
 }
 
+static bool is_renamed(const struct mount *m)
+{
+	return mnt_is_changed(m) && mnt_change(m)->how == MNT_CHANGE_RENAMED;
+}
+
+static bool is_below_renamed(const struct mount *m)
+{
+	guard(mount_locked_reader)();
+	while (mnt_has_parent(m)) {
+		m = m->mnt_parent;
+		if (is_renamed(m))
+			return true;
+	}
+	return false;
+}
+
+/* Tell of a mount that went along with a directory, and of all below it. */
+static void tell_tree_renamed(struct mount *m)
+{
+	struct mount *p;
+
+	/* The same directory may be there again further down. */
+	if (is_below_renamed(m))
+		return;
+	for (p = m; p; p = next_mnt(p, m)) {
+		tell_moved(p, 0);
+		cond_resched();
+	}
+}
+
 /* Tell where a mount went. */
 static void tell_place(struct mount *m)
 {
@@ -466,6 +522,8 @@ static void tell_place(struct mount *m)
 		tell_new(m);
 	else if (is_moved(m))
 		tell_tree_moved(m);
+	else if (is_renamed(m))
+		tell_tree_renamed(m);
 }
 
 /* Does the parent of a mount change likewise, or has it?  BIT()s of subtypes. */
@@ -588,7 +646,102 @@ void mnt_tell_changes(struct list_head *dentries)
 	}
 	list_for_each_entry_safe(object, next, &changed, watch.change.link)
 		done_telling(&object->mount, dentries);
+	told_rename = NULL;
 	static_branch_slow_dec_deferred(&mnt_watched);
+}
+
+static unsigned int depth_of(const struct dentry *dentry)
+{
+	unsigned int depth = 0;
+
+	for (; !IS_ROOT(dentry); dentry = dentry->d_parent)
+		depth++;
+	return depth;
+}
+
+/* Of two directories that a rename has locked, so that both stay where they are. */
+static struct dentry *common_ancestor(struct dentry *a, struct dentry *b)
+{
+	unsigned int a_depth = depth_of(a), b_depth = depth_of(b);
+
+	for (; a_depth > b_depth; a_depth--)
+		a = a->d_parent;
+	for (; b_depth > a_depth; b_depth--)
+		b = b->d_parent;
+	for (; a != b && !IS_ROOT(a); a = a->d_parent)
+		b = b->d_parent;
+	return a;
+}
+
+/* The nearest directory from @dentry upwards, below @top, that has been watched. */
+static struct dentry *next_watched(struct dentry *dentry, const struct dentry *top)
+{
+	for (; dentry != top && !IS_ROOT(dentry); dentry = dentry->d_parent)
+		if (READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED)
+			return dentry;
+	return NULL;
+}
+
+/* Has a mount a watch point from @dentry upwards, below @top? */
+static bool is_watched_between(struct mount *m, struct dentry *dentry,
+			       const struct dentry *top)
+{
+	struct place place = { .mnt = m };
+
+	guard(rcu)();
+	while ((dentry = next_watched(dentry, top))) {
+		place.dentry = dentry;
+		if (rhltable_lookup(&watch_points, &place, watch_point_params))
+			return true;
+		dentry = dentry->d_parent;
+	}
+	return false;
+}
+
+static void announce_renamed(struct mount *m, const struct renamedata *rd)
+{
+	struct mount *child;
+
+	list_for_each_entry(child, &m->mnt_mounts, mnt_child) {
+		cond_resched();
+		if (!is_subdir(child->mnt_mountpoint, rd->old_dentry) &&
+		    !(rd->flags & RENAME_EXCHANGE &&
+		      is_subdir(child->mnt_mountpoint, rd->new_dentry)))
+			continue;
+		scoped_guard(mount_locked_reader)
+			if (mnt_changing(child, MNT_CHANGE_RENAMED))
+				told_rename = rd;
+	}
+}
+
+/* The part of mnt_renaming() for when there are watch points anywhere. */
+bool __mnt_renaming(const struct renamedata *rd)
+{
+	struct dentry *from = rd->old_parent, *to = rd->new_parent;
+	const struct dentry *top = common_ancestor(from, to);
+	struct mount *m, *first = NULL;
+
+	if (!next_watched(from, top) && !next_watched(to, top))
+		return false;
+
+	/* Mounts of a namespace stay where they are until namespace_unlock(). */
+	namespace_lock();
+	scoped_guard(mount_locked_reader) {
+		for (m = from->d_sb->s_mounts; m; m = m->mnt_next_for_sb) {
+			if (!mnt_ns_is_watched(m->mnt_ns) ||
+			    !atomic_read(&mount_watch(m)->nr_points))
+				continue;
+			mount_watch(m)->next_renamed = first;
+			first = m;
+		}
+	}
+	for (m = first; m; m = mount_watch(m)->next_renamed) {
+		if (is_watched_between(m, from, top) ||
+		    is_watched_between(m, to, top))
+			announce_renamed(m, rd);
+		cond_resched();
+	}
+	return true;
 }
 
 static void put_watch_point(struct watch_point *point)
@@ -792,18 +945,42 @@ static int add_watch_point(struct watch_point *point)
 	err = rhltable_insert(&watch_points, &point->node, watch_point_params);
 	if (err)
 		return err;
-	/* A hint that stays: whoever removes the directory has a look. */
-	dget(dentry);
-	spin_lock(&dentry->d_lock);
-	dentry->d_flags |= DCACHE_MOUNT_WATCHED;
-	spin_unlock(&dentry->d_lock);
 	atomic_inc(&mount_watch(mnt)->nr_points);
 
 	guard(mount_locked_reader)();
+	dget(dentry);
 	list_add_tail(&point->link, &mount_watch(mnt)->points);
 	hlist_add_head_rcu(&point->in_ns, &mnt->mnt_ns->watch_points);
 	return 0;
 }
+
+/**
+ * d_count_unwatched - Count the references to a dentry, but not those of watches
+ * @dentry: The dentry, to which the caller holds a reference.
+ *
+ * So that a watch keeps nothing from being taken for unused.  A watch that is just
+ * being removed may count.
+ *
+ * Context: Process context, without any of mount_lock, rename_lock and d_lock.
+ * Return: The number of other references.
+ */
+unsigned int d_count_unwatched(const struct dentry *dentry)
+{
+	const struct watch_point *point;
+	const struct mount *m;
+	unsigned int count;
+
+	if (likely(!(READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED)))
+		return d_count(dentry);
+
+	guard(mount_locked_reader)();
+	count = d_count(dentry);
+	for (m = dentry->d_sb->s_mounts; m; m = m->mnt_next_for_sb)
+		list_for_each_entry(point, &mount_watch(m)->points, link)
+			count -= point->place.dentry == dentry;
+	return count;
+}
+EXPORT_SYMBOL_GPL(d_count_unwatched);
 
 /*
  * May the owner of a watch have one more in a namespace?  Each change of a mount
@@ -856,6 +1033,23 @@ static int add_watch(const struct path *path, struct watch *watch,
 	return err;
 }
 
+/*
+ * Have whoever removes a directory, or renames something into or out of it, look for
+ * a watch point.  The kernel is patched by then for that to happen.
+ */
+static int mark_watched(struct dentry *dentry)
+{
+	struct mutex *renames = &dentry->d_sb->s_vfs_rename_mutex;
+
+	if (mutex_lock_killable(renames))
+		return -EINTR;
+	spin_lock(&dentry->d_lock);
+	dentry->d_flags |= DCACHE_MOUNT_WATCHED;
+	spin_unlock(&dentry->d_lock);
+	mutex_unlock(renames);
+	return 0;
+}
+
 static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
 			int watch_id)
 {
@@ -880,6 +1074,9 @@ static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
 	point = new_watch_point(path);
 	if (!point)
 		return -ENOMEM;
+	err = mark_watched(path->dentry);
+	if (err)
+		return err;
 	err = set_watch_owner(watch);
 	if (err)
 		return err;

@@ -535,6 +535,56 @@ TEST_F(smack, withheld)
 	expect_flags(_metadata, q, WATCH_QUEUE_RING_POLICY);
 }
 
+static int watch_children_restricted_fn(void *arg)
+{
+	return drop_mac_override() ?: watch_children_fn(arg);
+}
+
+static int add_child_fn(void *arg)
+{
+	struct children *c = arg;
+
+	c->keys[0] = add_key("user", "watch_queue:child", "x", c->keyring);
+	return c->keys[0] < 0 ? c->keys[0] : 0;
+}
+
+/*
+ * A watch is not extended to a key that its owner may not watch, though who links it
+ * overrides all rules.  That something is withheld shows.
+ */
+TEST_F(smack, children)
+{
+	struct queue *q = &self->queue;
+	struct children *c;
+
+	c = shared_memory(sizeof(*c));
+	ASSERT_NE(NULL, c);
+	c->fd = q->fd;
+	c->keyring = add_key("keyring", "watch_queue:keyring", NULL,
+			     KEY_SPEC_SESSION_KEYRING);
+	ASSERT_LT(0, c->keyring);
+	ASSERT_EQ(0, set_rule(POSTER, WATCHER, "w"));
+	ASSERT_EQ(0, run_in(WATCHER, watch_children_restricted_fn, c));
+	expect_flags(_metadata, q, 0);
+
+	ASSERT_EQ(0, run_in(POSTER, add_child_fn, c));
+	expect_record(_metadata, q, WATCH_TYPE_KEY_NOTIFY, NOTIFY_KEY_LINKED);
+	expect_flags(_metadata, q, WATCH_QUEUE_RING_POLICY);
+	ASSERT_EQ(0, update_key(c->keys[0]));
+	expect_flags(_metadata, q, WATCH_QUEUE_RING_POLICY);
+
+	/* He may watch it from now on, if it is linked again. */
+	ASSERT_EQ(0, set_rule(WATCHER, POSTER, "r"));
+	ASSERT_EQ(0, sys_keyctl(KEYCTL_UNLINK, c->keys[0], c->keyring, 0, 0));
+	expect_record(_metadata, q, WATCH_TYPE_KEY_NOTIFY, NOTIFY_KEY_UNLINKED);
+	ASSERT_EQ(0, run_in(POSTER, add_child_fn, c));
+	expect_record(_metadata, q, WATCH_TYPE_KEY_NOTIFY, NOTIFY_KEY_LINKED);
+	ASSERT_EQ(0, update_key(c->keys[0]));
+	expect_record(_metadata, q, WATCH_TYPE_KEY_NOTIFY, NOTIFY_KEY_UPDATED);
+	expect_flags(_metadata, q, WATCH_QUEUE_RING_POLICY);
+	ASSERT_EQ(0, set_rule(WATCHER, POSTER, "-"));
+}
+
 /* The owner of a watch counts, not who has the queue or happens to read it. */
 TEST_F(smack, owner)
 {

@@ -104,7 +104,7 @@ static const struct mnt *any_mount(const struct ns *ns)
 	return &ns->list.mnts[below(ns->list.nr)];
 }
 
-/* Some mount but the one at the root. */
+/* Some mount that has a path, but the one at the root. */
 static const struct mnt *any_upper(const struct ns *ns)
 {
 	const struct mnt *mnt;
@@ -112,7 +112,7 @@ static const struct mnt *any_upper(const struct ns *ns)
 
 	for (tries = 0; tries < 20; tries++) {
 		mnt = any_mount(ns);
-		if (strcmp(mnt->point, "/"))
+		if (mnt->point[0] && strcmp(mnt->point, "/"))
 			return mnt;
 	}
 	return NULL;
@@ -341,15 +341,26 @@ static void op_propagation(struct ns *ns)
 	    rec ? "r" : "", types[i].name, mnt->point);
 }
 
-/* Directories change their names; mounts below them go along. */
+/*
+ * Directories change their names or places; mounts below them go along, also into
+ * "/d", which is watched, or out of it.
+ */
 static void op_rename(struct ns *ns)
 {
+	static const char * const dirs[] = { "/x", "/y", "/d/x", "/d/y", "/e/x", "/e/y/z" };
 	const struct mnt *mnt = any_mount(ns);
 	const char *point = strcmp(mnt->point, "/") ? mnt->point : "/d";
 	char x[MAX_POINT + 8], y[MAX_POINT + 8];
+	unsigned int i;
 
-	snprintf(x, sizeof(x), "%s/x", point);
-	snprintf(y, sizeof(y), "%s/y", point);
+	if (once_in(3)) {
+		snprintf(x, sizeof(x), "%s/x", point);
+		snprintf(y, sizeof(y), "%s/y", point);
+	} else {
+		i = below(ARRAY_SIZE(dirs));
+		strcpy(x, dirs[i]);
+		strcpy(y, dirs[(i + 1 + below(ARRAY_SIZE(dirs) - 1)) % ARRAY_SIZE(dirs)]);
+	}
 	did(sys_rename(x, y, RENAME_EXCHANGE), "exchange %s and %s", x, y);
 }
 
@@ -391,7 +402,7 @@ static const struct {
 	{ op_setattr, 12, 4 },
 	{ op_remount, 5, 2 },
 	{ op_propagation, 12, 4 },
-	{ op_rename, 3, 2 },
+	{ op_rename, 6, 4 },
 	{ op_rmdir, 4, 4 },
 };
 

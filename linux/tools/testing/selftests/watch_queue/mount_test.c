@@ -2,11 +2,15 @@
 /* Mount events and watches, the same over both kinds of queue. */
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <linux/auto_fs.h>
 #include <linux/sched.h>
 
 #include "expect.h"
@@ -1058,6 +1062,75 @@ TEST_F(mount, automount_point)
 	expect_nothing(_metadata, q);
 }
 
+/* Say of each expiry that it is done, until the mount goes. */
+static void expire_autofs(int requests, int root)
+{
+	union autofs_v5_packet_union packet;
+
+	while (read(requests, &packet, sizeof(packet.expire_indirect)) > 0)
+		if (packet.hdr.type == autofs_ptype_expire_indirect)
+			ioctl(root, AUTOFS_IOC_READY,
+			      packet.expire_indirect.wait_queue_token);
+	_exit(0);
+}
+
+static int expire_now(int root)
+{
+	int how = AUTOFS_EXP_IMMEDIATE;
+
+	return ioctl(root, AUTOFS_IOC_EXPIRE_MULTI, &how) ? -errno : 0;
+}
+
+/* A watch on directories of autofs does not keep them from being seen as unused. */
+TEST_F(mount, autofs_expiry)
+{
+	struct queue *q = &self->queue;
+	int requests[2], root, dir, ret;
+	char options[80];
+	pid_t pid;
+
+	/* We are the daemon, and so is the child. */
+	ASSERT_EQ(0, setpgid(0, 0));
+	ASSERT_EQ(0, sys_pipe(requests, O_CLOEXEC));
+	snprintf(options, sizeof(options),
+		 "fd=%d,pgrp=%d,minproto=5,maxproto=5,indirect", requests[1], getpid());
+	ret = sys_mount("none", "/w/a", "autofs", 0, options);
+	if (ret == -ENODEV)
+		SKIP(return, "no autofs");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, mkdir("/w/a/tree", 0755));
+	ASSERT_EQ(0, mkdir("/w/a/tree/leaf", 0755));
+	root = sys_open("/w/a", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, root);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		expire_autofs(requests[0], root);
+	}
+
+	/* Who is in there keeps it busy. */
+	dir = sys_open("/w/a/tree/leaf", O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, dir);
+	EXPECT_EQ(-EAGAIN, expire_now(root));
+	close(dir);
+	EXPECT_EQ(0, expire_now(root));
+
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/a/tree", 0, q->fd, TAG));
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/a/tree/leaf", 0, q->fd, TAG + 1));
+	EXPECT_EQ(0, expire_now(root));
+	dir = sys_open("/w/a/tree/leaf", O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, dir);
+	EXPECT_EQ(-EAGAIN, expire_now(root));
+	close(dir);
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/a/tree/leaf", 0, q->fd, -1));
+	EXPECT_EQ(0, expire_now(root));
+
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &ret, 0));
+	close(root);
+}
+
 TEST_F(mount, pivot_root)
 {
 	struct queue *q = &self->queue;
@@ -1095,38 +1168,162 @@ TEST_F(mount, pivot_root)
 	EXPECT_EQ(variant->at_root ? 4 : 2, world.model.nr_records);
 }
 
-/* Directories that are renamed take the mounts below them along, silently. */
+/*
+ * Directories that are renamed take the mounts below them along.  That is told if
+ * they go out of what is watched or into it, and then also of what is below.
+ */
 TEST_F(mount, rename)
 {
 	struct queue *q = &self->queue;
-	const char *to = variant->at_root ? "/w/moved" : "/o/moved";
-	uint64_t id;
+	const bool out = !variant->at_root;
+	const char *to = out ? "/o/moved" : "/w/moved";
+	uint64_t id, deep, ns, before, changes;
 
 	ASSERT_EQ(0, mkdir("/w/a/m", 0755));
 	ASSERT_EQ(0, mount_tmpfs("/w/a/m"));
+	ASSERT_EQ(0, mkdir("/w/a/m/n", 0755));
+	ASSERT_EQ(0, mount_tmpfs("/w/a/m/n"));
 	id = mount_id("/w/a/m");
+	deep = mount_id("/w/a/m/n");
+	ns = mntns_id(id);
 	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w", 0, q->fd, TAG));
+	ASSERT_EQ(0, count_changes(id, ns, &before));
 
 	ASSERT_EQ(0, sys_rename("/w/a", to, 0));
+	ASSERT_EQ(0, count_changes(id, ns, &changes));
+	EXPECT_EQ(out, changes > before);
+	if (out) {
+		expect_event(_metadata, q, MOVE_FROM, SUB, id);
+		expect_event(_metadata, q, MOVE_FROM, SUB | REC, deep);
+	}
 	expect_nothing(_metadata, q);
-	ASSERT_EQ(0, sys_umount(variant->at_root ? "/w/moved/m" : "/o/moved/m", 0));
-	/* It is below the watch only in the first case. */
-	if (variant->at_root)
-		expect_event(_metadata, q, UNMOUNT, SUB, id);
+	/* It is not below the watch any more, if it went out. */
+	ASSERT_EQ(0, sys_umount(out ? "/o/moved/m/n" : "/w/moved/m/n", 0));
+	if (!out)
+		expect_event(_metadata, q, UNMOUNT, SUB, deep);
 	expect_nothing(_metadata, q);
 
-	/* And back again. */
-	ASSERT_EQ(0, sys_mount("x", variant->at_root ? "/w/moved/m" : "/o/moved/m",
-			       "tmpfs", 0, NULL));
-	id = mount_id(variant->at_root ? "/w/moved/m" : "/o/moved/m");
-	if (variant->at_root)
-		expect_event(_metadata, q, NEW, SUB, id);
+	/* And back again, with another one. */
+	ASSERT_EQ(0, mount_tmpfs(out ? "/o/moved/m" : "/w/moved/m"));
+	deep = mount_id(out ? "/o/moved/m" : "/w/moved/m");
+	if (!out)
+		expect_event(_metadata, q, NEW, SUB, deep);
 	expect_nothing(_metadata, q);
 	ASSERT_EQ(0, sys_rename(to, "/w/a", 0));
+	if (out) {
+		expect_event(_metadata, q, MOVE_TO, SUB, id);
+		expect_event(_metadata, q, MOVE_TO, SUB | REC, deep);
+	}
 	expect_nothing(_metadata, q);
 	ASSERT_EQ(0, sys_umount("/w/a/m", 0));
-	expect_event(_metadata, q, UNMOUNT, SUB, id);
+	expect_event(_metadata, q, UNMOUNT, SUB, deep);
 	expect_nothing(_metadata, q);
+}
+
+/* Each watch sees what of a rename concerns it. */
+TEST_F(mount, rename_between_watches)
+{
+	struct queue *q = &self->queue;
+	unsigned int i, nr_from = 0;
+	uint64_t a, b, before, changes;
+	union record rec;
+	bool from;
+
+	ASSERT_EQ(0, mkdir("/w/a/x", 0755));
+	ASSERT_EQ(0, mkdir("/w/a/x/m", 0755));
+	ASSERT_EQ(0, mkdir("/w/b/y", 0755));
+	ASSERT_EQ(0, mkdir("/w/b/y/m", 0755));
+	ASSERT_EQ(0, mount_tmpfs("/w/a/x/m"));
+	ASSERT_EQ(0, mount_tmpfs("/w/b/y/m"));
+	a = mount_id("/w/a/x/m");
+	b = mount_id("/w/b/y/m");
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/a", 0, q->fd, TAG));
+	expect_nothing(_metadata, q);
+
+	/* One comes as the other goes. */
+	ASSERT_EQ(0, sys_rename("/w/a/x", "/w/b/y", RENAME_EXCHANGE));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(1, queue_next(q, &rec, 0));
+		from = rec_subtype(&rec) == MOVE_FROM;
+		EXPECT_EQ(from ? MOVE_FROM : MOVE_TO, rec_subtype(&rec));
+		EXPECT_EQ(from ? a : b, rec.mount.mnt_id);
+		EXPECT_EQ(SUB, rec.watch.info & WATCH_INFO_TYPE_INFO);
+		EXPECT_EQ(mount_id("/w/a"), rec.mount.mnt_parent_id);
+		EXPECT_EQ(0, rec.mount.mnt_parent_id_old);
+		nr_from += from;
+	}
+	EXPECT_EQ(1, nr_from);
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(b, mount_id("/w/a/x/m"));
+
+	/* Within the directory, and over an empty one outside. */
+	ASSERT_EQ(0, mkdir("/w/a/z", 0755));
+	ASSERT_EQ(0, sys_rename("/w/a/x", "/w/a/z/x", 0));
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(0, mkdir("/w/c/empty", 0755));
+	ASSERT_EQ(0, sys_rename("/w/a/z/x", "/w/c/empty", 0));
+	expect_event(_metadata, q, MOVE_FROM, SUB, b);
+	/* What nobody watches on either side, and what nothing is mounted below. */
+	ASSERT_EQ(0, sys_rename("/w/c/empty", "/w/b/x", 0));
+	ASSERT_EQ(0, sys_rename("/w/a/z", "/w/c/z", 0));
+	expect_nothing(_metadata, q);
+
+	/* An exchange with a file. */
+	ASSERT_EQ(0, mknod("/w/a/file", S_IFREG | 0600, 0));
+	ASSERT_EQ(0, sys_rename("/w/a/file", "/w/b/x", RENAME_EXCHANGE));
+	expect_event(_metadata, q, MOVE_TO, SUB, b);
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(0, sys_umount("/w/a/file/m", 0));
+	expect_event(_metadata, q, UNMOUNT, SUB, b);
+	ASSERT_EQ(a, mount_id("/w/b/y/m"));
+	expect_nothing(_metadata, q);
+
+	/* With the watch goes the interest. */
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/b", 0, q->fd, TAG + 1));
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/a", 0, q->fd, -1));
+	ASSERT_EQ(1, queue_next(q, &rec, 0));
+	ASSERT_EQ(WATCH_TYPE_META, rec_type(&rec));
+	ASSERT_EQ(0, count_changes(a, mntns_id(a), &before));
+	ASSERT_EQ(0, sys_rename("/w/b/y", "/w/b/z", 0));
+	ASSERT_EQ(0, mkdir("/w/a/deep", 0755));
+	ASSERT_EQ(0, sys_rename("/w/a/deep", "/w/c/deep", 0));
+	ASSERT_EQ(0, count_changes(a, mntns_id(a), &changes));
+	EXPECT_EQ(before, changes);
+	expect_nothing(_metadata, q);
+}
+
+/* What another namespace has mounted on a file or directory goes along as well. */
+TEST_F(mount, rename_in_other_namespace)
+{
+	struct queue *q = &self->queue;
+	uint64_t dir, file;
+	int here, fd;
+
+	ASSERT_EQ(0, mkdir("/w/a/dir", 0755));
+	ASSERT_EQ(0, mknod("/w/a/file", S_IFREG | 0600, 0));
+	here = ns_fd(self->proc);
+	ASSERT_LE(0, here);
+	ASSERT_EQ(0, sys_unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, bind("/w/c", "/w/a/dir", 0));
+	ASSERT_EQ(0, bind("/w/a/file", "/w/a/file", 0));
+	dir = mount_id("/w/a/dir");
+	file = mount_id("/w/a/file");
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/a", 0, q->fd, TAG));
+	fd = ns_fd(self->proc);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, sys_setns(here, CLONE_NEWNS));
+
+	ASSERT_EQ(0, sys_rename("/w/a/dir", "/w/b/dir", 0));
+	expect_event(_metadata, q, MOVE_FROM, SUB, dir);
+	ASSERT_EQ(0, sys_rename("/w/a/file", "/w/b/file", 0));
+	expect_event(_metadata, q, MOVE_FROM, SUB, file);
+	ASSERT_EQ(0, sys_rename("/w/b/dir", "/w/a/dir", 0));
+	expect_event(_metadata, q, MOVE_TO, SUB, dir);
+	ASSERT_EQ(0, sys_rename("/w/b/file", "/w/a/file", 0));
+	expect_event(_metadata, q, MOVE_TO, SUB, file);
+	expect_nothing(_metadata, q);
+	close(fd);
+	close(here);
 }
 
 /* The watched directory itself may be renamed. */
@@ -1143,12 +1340,16 @@ TEST_F(mount, rename_watched)
 	expect_nothing(_metadata, q);
 }
 
-/* However often directories above are renamed meanwhile: a change is told once. */
+/*
+ * However often directories above are renamed meanwhile: a change is told once, and
+ * to a watch that the mount leaves and enters, only while it is there.
+ */
 TEST_F(mount, rename_storm)
 {
 	struct mount_attr attr = { 0 };
 	struct queue *q = &self->queue;
-	unsigned int w, b;
+	unsigned int seen, nr_moves = 0;
+	bool there = true;
 	union record rec;
 	int fd, i, status;
 	uint64_t id;
@@ -1169,24 +1370,32 @@ TEST_F(mount, rename_storm)
 		if (sys_rename("/w/b/d", "/w/c/d", 0) ||
 		    sys_rename("/w/c/d", "/w/b/d", 0))
 			_exit(1);
+		/* There is room for what happens in a while. */
+		usleep(100);
 	}
 
 	for (i = 0; i < 1000; i++) {
 		attr.attr_set = i & 1 ? 0 : MOUNT_ATTR_NODEV;
 		attr.attr_clr = i & 1 ? MOUNT_ATTR_NODEV : 0;
 		ASSERT_EQ(0, sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr));
-		for (w = b = 0; queue_next(q, &rec, 0) > 0;) {
-			EXPECT_EQ(SETATTR, rec_subtype(&rec));
-			EXPECT_EQ(SUB, rec.watch.info & WATCH_INFO_TYPE_INFO);
-			EXPECT_EQ(id, rec.mount.mnt_id);
-			if (rec_tag(&rec) == TAG)
-				w++;
-			else
-				b++;
+		for (seen = 0; queue_next(q, &rec, 0) > 0;) {
+			ASSERT_EQ(WATCH_TYPE_MOUNT_NOTIFY, rec_type(&rec));
+			ASSERT_EQ(SUB, rec.watch.info & WATCH_INFO_TYPE_INFO);
+			ASSERT_EQ(id, rec.mount.mnt_id);
+			if (rec_tag(&rec) == TAG) {
+				ASSERT_EQ(SETATTR, rec_subtype(&rec));
+				seen++;
+			} else if (rec_subtype(&rec) == SETATTR) {
+				ASSERT_TRUE(there);
+			} else {
+				ASSERT_EQ(there ? MOVE_FROM : MOVE_TO, rec_subtype(&rec));
+				there = !there;
+				nr_moves++;
+			}
 		}
-		ASSERT_EQ(1, w);
-		ASSERT_GE(1, b);
+		ASSERT_EQ(1, seen);
 	}
+	EXPECT_LT(10, nr_moves);
 	ASSERT_EQ(0, waitpid(pid, &status, WNOHANG));
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));

@@ -256,30 +256,6 @@ static bool at_watch(const struct model *m, const struct listing *l,
 	return !strcmp(mnt->point, m->dir ?: watched ? watched->point : "");
 }
 
-/* Whether the watch sees changes of @mnt. */
-static bool below_watch(const struct model *m, const struct listing *l,
-			const struct mnt *mnt)
-{
-	unsigned int hops;
-	size_t len;
-
-	if (mnt->id == m->mount)
-		return !m->dir;
-	for (hops = 0; mnt && hops <= l->nr; hops++) {
-		if (mnt->parent == m->mount) {
-			if (!m->dir)
-				return true;
-			len = strlen(m->dir);
-			return !strncmp(mnt->point, m->dir, len) &&
-				(!mnt->point[len] || mnt->point[len] == '/');
-		}
-		if (mnt->parent == mnt->id)
-			break;
-		mnt = find_mount(l, mnt->parent);
-	}
-	return false;
-}
-
 static struct mnt *model_find(struct model *m, uint64_t id)
 {
 	unsigned int i;
@@ -288,6 +264,43 @@ static struct mnt *model_find(struct model *m, uint64_t id)
 		if (m->mnts[i].id == id)
 			return &m->mnts[i];
 	return NULL;
+}
+
+/* The same of one mounted on the mount that the watched directory is in. */
+static bool child_below_watch(struct model *m, const struct listing *l,
+			      const struct mnt *mnt)
+{
+	const struct mnt *watched = find_mount(l, m->mount);
+	size_t len;
+
+	if (m->dir) {
+		len = strlen(m->dir);
+		return !strncmp(mnt->point, m->dir, len) &&
+			(!mnt->point[len] || mnt->point[len] == '/');
+	}
+	/* A rename may have taken it out of what is bound there: it has no path then. */
+	if (mnt->point[0])
+		return true;
+	/* With the mount around it out of reach as well, that cannot be told. */
+	return watched && !watched->point[0] && model_find(m, mnt->id);
+}
+
+/* Whether the watch sees changes of @mnt. */
+static bool below_watch(struct model *m, const struct listing *l,
+			const struct mnt *mnt)
+{
+	unsigned int hops;
+
+	if (mnt->id == m->mount)
+		return !m->dir;
+	for (hops = 0; mnt && hops <= l->nr; hops++) {
+		if (mnt->parent == m->mount)
+			return child_below_watch(m, l, mnt);
+		if (mnt->parent == mnt->id)
+			break;
+		mnt = find_mount(l, mnt->parent);
+	}
+	return false;
 }
 
 /* Forget all, and take what there is. */
@@ -527,7 +540,7 @@ const char *model_compare(struct model *m, const struct listing *l)
 			return "the model has another propagation type";
 		if (mnt->group != real->group)
 			return "the model has another peer group";
-		if (mnt->deep != !at_watch(m, l, real))
+		if (real->point[0] && mnt->deep != !at_watch(m, l, real))
 			return "IN_SUBTREE is wrong";
 	}
 	return nr == m->nr ? NULL : "the model has a mount that is not there";

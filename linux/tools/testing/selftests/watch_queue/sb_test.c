@@ -1652,18 +1652,23 @@ TEST_F(sb, automount_limits)
 	expect_removal(_metadata, q, NEW_TAG, trace);
 }
 
-/* Mount what is at "mnt" on the automount point as well, without an automount. */
-static int mount_by_hand(void)
+static int mount_copy(const char *from, const char *to)
 {
-	int fd = or_errno(syscall(__NR_open_tree, AT_FDCWD, "mnt",
+	int fd = or_errno(syscall(__NR_open_tree, AT_FDCWD, from,
 				  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)), ret;
 
 	if (fd < 0)
 		return fd;
-	ret = or_errno(syscall(__NR_move_mount, fd, "", AT_FDCWD, "debug/tracing",
+	ret = or_errno(syscall(__NR_move_mount, fd, "", AT_FDCWD, to,
 			       MOVE_MOUNT_F_EMPTY_PATH));
 	close(fd);
 	return ret;
+}
+
+/* Mount what is at "mnt" on the automount point as well, without an automount. */
+static int mount_by_hand(void)
+{
+	return mount_copy("mnt", "debug/tracing");
 }
 
 static int own_mount_fn(void *arg)
@@ -1701,6 +1706,66 @@ TEST_F(sb, automount_by_hand)
 	expect_ro(_metadata, q, TAG, id);
 	ASSERT_EQ(0, watch_sb("debug", q->fd, -1));
 	expect_removals(_metadata, q, TAG, debug, id);
+}
+
+static int move(const char *from, const char *to)
+{
+	return or_errno(syscall(__NR_move_mount, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+
+static int copy_automount_fn(void *arg)
+{
+	(void)arg;
+	return or_errno(unshare(CLONE_NEWNS)) ?:
+	       mount_copy("more/tracing", "debug/tracing");
+}
+
+/* Have it mounted, no longer watched by the queue, and move it. */
+static int move_automount_fn(void *arg)
+{
+	int ret = or_errno(unshare(CLONE_NEWNS));
+
+	if (!ret)
+		look_up("more/tracing/.");
+	return ret ?: watch_sb("more/tracing", *(int *)arg, -1) ?:
+	       move("more/tracing", "debug/tracing");
+}
+
+/* A mount that an automount has made can be copied and moved, which is none itself. */
+TEST_F(sb, automount_elsewhere)
+{
+	struct queue *q = &self->queue;
+	uint64_t debug, trace;
+	struct stat st;
+
+	debug = debugfs_or_skip(_metadata);
+	if (!debug)
+		return;
+	if (!have_userns())
+		SKIP(return, "no user namespaces");
+	ASSERT_EQ(0, mkdir("more", 0755));
+	ASSERT_EQ(0, sys_mount("none", "more", "debugfs", 0, NULL));
+	ASSERT_EQ(debug, sb_id("more"));
+	if (!sb_id("more/tracing"))
+		SKIP(return, "no automount of tracefs");
+	ASSERT_EQ(0, look_up("more/tracing/."));
+	trace = sb_id("more/tracing");
+	ASSERT_NE(debug, trace);
+	ASSERT_EQ(0, stat("debug", &st));
+	ASSERT_EQ(0, chmod("debug", 0755));
+
+	ASSERT_EQ(0, sb_notify(AT_FDCWD, "debug", SB_NOTIFY_SUBMOUNTS, q->fd, TAG));
+	EXPECT_EQ(0, run_as(&alice_as_root, copy_automount_fn, NULL));
+	expect_nothing(_metadata, q);
+	EXPECT_EQ(-EBADSLT, watch_sb("more/tracing", q->fd, -1));
+
+	ASSERT_EQ(0, sys_umount("more/tracing", 0));
+	EXPECT_EQ(0, run_as(&alice_as_root, move_automount_fn, &q->fd));
+	expect_removal(_metadata, q, TAG, trace);
+	expect_nothing(_metadata, q);
+	ASSERT_EQ(0, chmod("debug", st.st_mode & 07777));
+	ASSERT_EQ(0, watch_sb("debug", q->fd, -1));
+	expect_removal(_metadata, q, TAG, debug);
 }
 
 /* Automounts come and go while watches do: none is left without the other. */
