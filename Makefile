@@ -37,7 +37,7 @@ test: linux ## all tests: host-test, kunit, selftest; ends with their sum
 kunit: linux ## the KUnit suites on user-mode Linux
 	@tools/kunit
 
-selftest: kernel ## the kselftests in the VM, also with SELinux and Smack (DEBUG=1: on the debug kernel, whose log must stay clean)
+selftest: kernel ## the kselftests in the VM, also with SELinux, Smack and no LSM (DEBUG=1: on the debug kernel, whose log must stay clean)
 	@tools/selftest
 
 host-test: deps ## the driver's plain Rust on the host: unit and property tests, loom
