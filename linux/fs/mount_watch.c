@@ -101,10 +101,10 @@ static struct rhltable watch_points;
 
 /*
  * Held up by each watch point, and by mnt_changes while that is not empty.  Anybody
- * may set a watch: so it is let down a while later, and the kernel patched twice a
- * second at most.
+ * may set a watch: so it is let down a while later, and the kernel patched twice in
+ * that time at most.
  */
-DEFINE_STATIC_KEY_DEFERRED_FALSE(mnt_watched, HZ);
+DEFINE_STATIC_KEY_DEFERRED_FALSE(mnt_watched, 5 * HZ);
 
 LIST_HEAD(mnt_changes);			/* Protected by mount_lock */
 static u64 told_batch;			/* Of the task that is telling changes */

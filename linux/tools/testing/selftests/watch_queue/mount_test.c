@@ -1978,7 +1978,7 @@ TEST_F(mount, watched_again)
 		ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w", 0, q->fd, -1));
 		expect_removal(_metadata, q, TAG, w);
 		if (i == 1)
-			sleep(3);
+			sleep(8);
 		ASSERT_EQ(0, set_attr("/w/c", 0, MOUNT_ATTR_RDONLY, 0));
 		ASSERT_EQ(0, sys_umount("/w/c", 0));
 		expect_nothing(_metadata, q);
