@@ -2014,7 +2014,7 @@ static void make_churn(struct disk *disk)
 	_exit(0);
 }
 
-TEST_F_TIMEOUT(block, churn, 60)
+TEST_F_TIMEOUT(block, churn, 300)
 {
 	static const char * const nodes[] = { "disk", "disk1" };
 	struct queue *q = &self->queue, all;

@@ -1287,7 +1287,7 @@ static void expect_loss(struct __test_metadata *_metadata, struct queue *q)
 /* A watch extends along so many links, unless its owner has CAP_SYS_RESOURCE. */
 #define MOST_LINKS	512
 
-TEST_F(children, too_many_links)
+TEST_F_TIMEOUT(children, too_many_links, 300)
 {
 	const struct keys *k = &self->keys;
 	struct queue *q = &self->queue;

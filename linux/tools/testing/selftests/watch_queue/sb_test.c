@@ -2030,7 +2030,7 @@ TEST_F(sb, emergency_remount)
  * Watches are set and removed while superblocks come, change and go.  What is
  * heard of one is heard in order, and nothing after its removal.
  */
-TEST_F(sb, storm)
+TEST_F_TIMEOUT(sb, storm, 300)
 {
 	struct queue *q = &self->queue, all;
 	uint32_t last_flags = 0;
