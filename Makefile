@@ -1,13 +1,13 @@
 # Every target calls a script in tools/; what a script needs is made first. Output goes to build/, logs to build/log/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps linux config kernel boot demo test kunit selftest host-test checkpatch regress build-check bench bench-check
-.PHONY: export export-check clean distclean
+.PHONY: help deps linux config kernel boot demo test kunit selftest host-test checkpatch regress build-check bench bench-check fuzz
+.PHONY: export export-check series-check bisect-check mail samples samples-test clean distclean
 
 # These count only on the command line, not when the shell happens to hold them.
-$(foreach v,CMD DEBUG FORCE,$(if $(filter environment%,$(origin $v)),$(eval undefine $v)))
+$(foreach v,CMD DEBUG FORCE PART,$(if $(filter environment%,$(origin $v)),$(eval undefine $v)))
 override CMD := $(value CMD)
-export CMD DEBUG FORCE LINUX_SRC LINUX_TAG
+export CMD DEBUG FORCE PART LINUX_SRC LINUX_TAG
 
 help: ## this list (the default)
 	@echo 'make demo shows it; make test checks it. Targets:'
@@ -25,14 +25,20 @@ config: linux ## configure build/kernel from ci/*.config (DEBUG=1: build/kernel-
 kernel: linux ## build the kernel (DEBUG=1: the one with KASAN, lockdep and the like)
 	@tools/kernel kernel
 
-boot: kernel ## a shell in the VM on this machine's files; CMD='...' runs one command, and fails if that does
+boot: kernel ## a shell in the VM on this machine's files; CMD='...' runs one command, and fails if that command fails
 	@tools/boot
 
-demo: kernel ## keys, mounts, superblocks and block devices change in the VM, and a program sees each change through the ring
+demo: kernel ## change keys, mounts, superblocks and block devices in the VM; programs print each change from the ring
 	@tools/demo
 
-test: linux ## all tests: host-test, kunit, selftest; ends with their sum
-	@tools/test host-test kunit selftest
+samples: linux ## build samples/, small programs in C, Python and Rust, into build/samples
+	@tools/samples
+
+samples-test: kernel ## run these in the VM: each must print exactly what happens there
+	@tools/samples test
+
+test: linux ## all tests: host-test, kunit, selftest, samples-test; ends with their sum
+	@tools/test host-test kunit selftest samples-test
 
 kunit: linux ## the KUnit suites on user-mode Linux
 	@tools/kunit
@@ -40,8 +46,11 @@ kunit: linux ## the KUnit suites on user-mode Linux
 selftest: kernel ## the kselftests in the VM, also with SELinux, Smack and no LSM (DEBUG=1: on the debug kernel, whose log must stay clean)
 	@tools/selftest
 
-host-test: deps ## the driver's plain Rust on the host: unit and property tests, loom
+host-test: linux ## the driver's plain Rust on the host: unit and property tests, loom; the tests of tools/ktap
 	@tools/host-test
+
+fuzz: deps ## fuzz the driver's plain Rust with libFuzzer for 30 s (FUZZ_SECONDS=); keeps a crash and starts the next run with it
+	@tools/fuzz $(FUZZ_SECONDS)
 
 checkpatch: linux ## checkpatch.pl --strict on the patches, rustfmt on their Rust, shellcheck on our scripts
 	@tools/checkpatch
@@ -63,6 +72,15 @@ export: ## write patches/, series and linux/ from the commits of build/linux
 
 export-check: linux ## fail if patches/, series or linux/ differ from what build/linux exports
 	@tools/export-check
+
+series-check: linux ## each part of the series applies to A and B alone and compiles; messages, sizes, lines that patches remove again
+	@tools/series-check
+
+bisect-check: linux ## build every patch alone, boot and test each part's end; takes hours, goes on where it stopped (PART=D: only that part)
+	@tools/bisect-check
+
+mail: linux ## PART=D: write that part as mails to build/mail/D, with recipients; applies them for a test, and sends nothing
+	@tools/mail
 
 clean: ## remove build outputs; keep build/linux, downloads, tools and ccache
 	@tools/clean

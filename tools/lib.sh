@@ -8,7 +8,7 @@ for name in $(compgen -e); do
 	HOME | USER | LOGNAME | TERM | COLUMNS | TMPDIR | XDG_RUNTIME_DIR) ;;
 	*_proxy | *_PROXY | *SSL_C* | *CERT* | *CA_BUNDLE | PIP_* | CARGO_HOME | CARGO_HTTP_* | CARGO_NET_*) ;;
 	RUSTUP_HOME | CCACHE_DIR | CCACHE_MAXSIZE) ;;
-	CMD | DEBUG | FORCE | LINUX_SRC | LINUX_TAG) ;;
+	CMD | DEBUG | FORCE | PART | LINUX_SRC | LINUX_TAG) ;;
 	*) unset "$name" ;;
 	esac
 done
@@ -111,7 +111,7 @@ kmake() { make -C "$linux" O="$kernel" "${rust_make[@]}" "$@"; }
 install_headers() { kmake -s headers_install INSTALL_HDR_PATH="$headers"; }
 
 # The KUnit suites of the series are those of one kernel; run_kunit [SUITE] builds and runs it.
-kunit_configs=(drivers/misc/watch_queue fs/tests block)
+kunit_configs=(kernel/watch_queue.kunitconfig drivers/misc/watch_queue fs/tests/mount_watch.kunitconfig fs/tests/sb_watch.kunitconfig block)
 run_kunit() {
 	local option options=()
 	for option in "${rust_make[@]}"; do options+=(--make_options "$option"); done
@@ -133,9 +133,19 @@ kgit() {
 	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null git -C "$linux" -c core.hooksPath=/dev/null "$@"
 }
 
+# The patches of series, which has a comment line before each part.
+series_patches() { sed -n '/^[^#]/s,^,patches/,p' "$top/series"; }
+
 # What `make linux` was last made from, or `make export` last wrote: "SERIES HEAD".
-series_id() { (cd "$top" && cat series && sed 's,^,patches/,' series | xargs -r cat) | sha256sum | cut -d' ' -f1; }
+series_id() { (cd "$top" && cat series && series_patches | xargs -r cat) | sha256sum | cut -d' ' -f1; }
 write_stamp() { echo "$(series_id) $(kgit rev-parse HEAD)" >"$build/linux.stamp"; }
+
+# The commit of LINUX_SRC=, where that is a git clone.
+source_commit() {
+	[ -n "${LINUX_SRC:-}" ] || return
+	[ -e "$LINUX_SRC/.git" ] || [ -d "$LINUX_SRC/objects" ] || return
+	git -C "$LINUX_SRC" rev-parse -q --verify "${LINUX_TAG:-v$base_upstream}^{commit}"
+}
 
 # Compare an export in a directory with what is in the repository.
 compare_export() {

@@ -8,7 +8,7 @@
  */
 
 #include <kunit/test.h>
-#include "../fs/tests/watch_kunit.h"
+#include <kunit/watch_queue.h>
 
 #define TEST_SECTORS	8
 #define TEST_PART	2	/* Of the sectors, where only a part fails */

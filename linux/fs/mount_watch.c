@@ -28,7 +28,7 @@
  * A watch point pins its directory but not its mount: umount_tree() kills it,
  * and cleanup_mnt() waits for the directory to be let go.
  *
- * See Documentation/userspace-api/watch_queue.rst
+ * See Documentation/userspace-api/watch_queue/mounts.rst
  */
 
 #include <linux/capability.h>
@@ -1166,6 +1166,6 @@ static int __init mount_watch_init(void)
 }
 fs_initcall(mount_watch_init);
 
-#ifdef CONFIG_FS_NOTIFICATIONS_KUNIT_TEST
+#ifdef CONFIG_MOUNT_NOTIFICATIONS_KUNIT_TEST
 #include "tests/mount_watch_kunit.c"
 #endif

@@ -743,6 +743,6 @@ SYSCALL_DEFINE5(sb_notify, int, dfd, const char __user *, path,
 	return ret;
 }
 
-#ifdef CONFIG_FS_NOTIFICATIONS_KUNIT_TEST
+#ifdef CONFIG_SB_NOTIFICATIONS_KUNIT_TEST
 #include "tests/sb_watch_kunit.c"
 #endif

@@ -260,14 +260,20 @@ static void test_share(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, add_on(test, i, 1, f->cred, ULONG_MAX, NULL), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, watch_list_share(&f->list, other), WATCH_SHARE_MAX);
 
-	/* The other user's is his own, and he cannot hand over what is too much. */
+	/* Another user has a share of his own. */
 	KUNIT_ASSERT_EQ(test, add_on(test, i, 2, cred, ULONG_MAX, &watch), 0);
 	KUNIT_EXPECT_EQ(test, watch_list_share(&f->list, watch), 1);
+
+	/* A watch that goes makes room. */
+	KUNIT_EXPECT_EQ(test, remove_watch_from_object(&f->list, &f->queues[1].wqueue, 0, false),
+			0);
+	KUNIT_EXPECT_EQ(test, add_on(test, i, 1, f->cred, ULONG_MAX, NULL), 0);
+	KUNIT_EXPECT_EQ(test, watch_list_share(&f->list, other), WATCH_SHARE_MAX);
+
+	/* The other user cannot hand over what is too much, until there is room. */
 	KUNIT_EXPECT_EQ(test, hand_over_watch(watch, other), -ENOSPC);
 	KUNIT_EXPECT_PTR_EQ(test, watch->cred, cred);
-
-	/* Until there is room. */
-	KUNIT_EXPECT_EQ(test, drop_watch_from_object(&f->list, &f->queues[1].wqueue, 0), 0);
+	KUNIT_EXPECT_EQ(test, drop_watch_from_object(&f->list, &f->queues[1].wqueue, 1), 0);
 	KUNIT_EXPECT_EQ(test, hand_over_watch(watch, other), 0);
 	KUNIT_EXPECT_EQ(test, watch_list_share(&f->list, watch), WATCH_SHARE_MAX);
 	put_cred(cred);
@@ -313,13 +319,11 @@ static void test_hand_over(struct kunit *test)
 	put_cred(to);
 }
 
-static void test_removal(struct kunit *test)
+static void test_drop(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	struct counter *q = &f->queues[0];
 
-	KUNIT_EXPECT_EQ(test, remove_watch_from_object(&f->list, &q->wqueue, OBJECT, false),
-			-EBADSLT);
 	KUNIT_EXPECT_EQ(test, drop_watch_from_object(&f->list, &q->wqueue, OBJECT), -EBADSLT);
 
 	KUNIT_ASSERT_EQ(test, add(test, 0, f->cred, ULONG_MAX, NULL), 0);
@@ -330,12 +334,28 @@ static void test_removal(struct kunit *test)
 	post(f, 1);
 	KUNIT_EXPECT_EQ(test, q->records, 0);
 	KUNIT_EXPECT_EQ(test, f->queues[1].records, 1);
+}
+
+static void test_removal(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct counter *q = &f->queues[0];
+
+	KUNIT_EXPECT_EQ(test, remove_watch_from_object(&f->list, &q->wqueue, OBJECT, false),
+			-EBADSLT);
 
 	KUNIT_ASSERT_EQ(test, add(test, 0, f->cred, ULONG_MAX, NULL), 0);
+	KUNIT_ASSERT_EQ(test, add(test, 1, f->cred, ULONG_MAX, NULL), 0);
 	KUNIT_EXPECT_EQ(test, remove_watch_from_object(&f->list, &q->wqueue, OBJECT, false), 0);
 	KUNIT_EXPECT_EQ(test, q->records, 1);
 	KUNIT_EXPECT_TRUE(test, q->last.type == WATCH_TYPE_META);
 	KUNIT_EXPECT_TRUE(test, q->last.subtype == WATCH_META_REMOVAL_NOTIFICATION);
+
+	/* That was its last record, and the other watch stays. */
+	post(f, 1);
+	KUNIT_EXPECT_EQ(test, q->records, 1);
+	KUNIT_EXPECT_EQ(test, f->queues[1].records, 1);
+	KUNIT_EXPECT_EQ(test, f->list.nr_watchers, 1);
 }
 
 static void test_loss(struct kunit *test)
@@ -352,7 +372,7 @@ static void test_loss(struct kunit *test)
 	watch_queue_replace_filter(&q->wqueue, &subtype, watch_type_bit(WATCH_TYPE_KEY_NOTIFY));
 	watch_queue_lose(&q->wqueue, WATCH_TYPE_KEY_NOTIFY);
 	KUNIT_EXPECT_EQ(test, q->lost, 2);
-	watch_queue_lose(&q->wqueue, WATCH_TYPE_SB_NOTIFY);
+	watch_queue_lose(&q->wqueue, WATCH_TYPE__NR);
 	KUNIT_EXPECT_EQ(test, q->lost, 2);
 
 	KUNIT_ASSERT_EQ(test, add(test, 0, f->cred, ULONG_MAX, NULL), 0);
@@ -375,6 +395,7 @@ static struct kunit_case watch_queue_test_cases[] = {
 	KUNIT_CASE(test_user_bound),
 	KUNIT_CASE(test_refused),
 	KUNIT_CASE(test_hand_over),
+	KUNIT_CASE(test_drop),
 	KUNIT_CASE(test_removal),
 	KUNIT_CASE(test_loss),
 	{}

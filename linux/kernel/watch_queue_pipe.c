@@ -32,7 +32,7 @@ struct watch_filter {
 #define WATCH_QUEUE_NOTE_SIZE 128
 #define WATCH_QUEUE_NOTES_PER_PAGE (PAGE_SIZE / WATCH_QUEUE_NOTE_SIZE)
 
-/* A memory cgroup that has too little is no reason to kill anybody. */
+/* Setting the size of a queue must not invoke the OOM killer. */
 #define GFP_NOTES	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /*

@@ -86,7 +86,7 @@ struct ring {
 void ring_open(struct ring *r, unsigned int pages);
 void ring_close(struct ring *r);
 void ring_watch_mounts(struct ring *r, const char *path);
-/* Take all there is, as Documentation/userspace-api/watch_queue.rst has it; returns how many records. */
+/* Take all there is, as Documentation/userspace-api/watch_queue/device.rst has it; returns how many records. */
 unsigned int ring_take(struct ring *r);
 
 /* pipe.c: a notification pipe. */

@@ -2,9 +2,9 @@
 /*
  * KUnit tests of watches on mounts, part of fs/mount_watch.c
  */
+#include <kunit/watch_queue.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
-#include "watch_kunit.h"
 
 /*
  * From one state of a mount to another: the records that say so.

@@ -2,7 +2,8 @@
 /*
  * KUnit tests of watches on superblocks, part of fs/sb_watch.c
  */
-#include "watch_kunit.h"
+
+#include <kunit/watch_queue.h>
 
 #define TEST_UID	1000
 #define TEST_GID	1001

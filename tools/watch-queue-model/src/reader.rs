@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The reader as `Documentation/userspace-api/watch_queue.rst` wants it.
+//! The reader as `Documentation/userspace-api/watch_queue/device.rst` wants it.
 
 use crate::record::{
     self,

@@ -123,7 +123,7 @@ impl File {
         let arg = arg.wrapping_byte_add(uapi::FILTER_HEADER);
         let mut rules = UserSlice::new(arg, count * size_of::<uapi::Rule>()).reader();
         while !rules.is_empty() {
-            filter.add(&rules.read::<uapi::Rule>()?)?;
+            filter.add(&rules.read::<uapi::Rule>()?, uapi::NR_TYPES)?;
         }
         self.queue.set_filter(Some(filter));
         Ok(())

@@ -105,11 +105,12 @@ impl Filter {
         }
     }
 
-    /// Adds a rule if it is valid. One for an unknown type is left out, as nothing could match it.
-    pub(crate) fn add(&mut self, words: &[u32; RULE_WORDS]) -> Result<(), Error> {
+    /// Adds a rule if it is valid. A rule for a type from `nr_types` on is left out: no record has
+    /// such a type.
+    pub(crate) fn add(&mut self, words: &[u32; RULE_WORDS], nr_types: u32) -> Result<(), Error> {
         let rule = Rule::new(words)?;
 
-        if rule.kind < record::NR_TYPES {
+        if rule.kind < nr_types {
             *self.rules.get_mut(self.used).ok_or(Error::Count)? = rule;
             self.used = self.used.wrapping_add(1);
         }
@@ -143,12 +144,15 @@ mod tests {
     use core::array;
 
     const KEY: u32 = 1;
+    const NR_TYPES: u32 = 5;
     const NO_RULE: [u32; RULE_WORDS] = [0; RULE_WORDS];
 
     fn filter(rules: &[[u32; RULE_WORDS]]) -> Result<Filter, Error> {
         let mut filter = Filter::new();
 
-        rules.iter().try_for_each(|rule| filter.add(rule))?;
+        rules
+            .iter()
+            .try_for_each(|rule| filter.add(rule, NR_TYPES))?;
         Ok(filter)
     }
 
@@ -275,11 +279,11 @@ mod tests {
 
     #[test]
     fn unknown_types_only_reject_everything() -> Result<(), Error> {
-        let unknown = rule(record::NR_TYPES, 0, 0);
+        let unknown = rule(NR_TYPES, 0, 0);
         let filter = filter(&[unknown, rule(u32::MAX, 0, 0)])?;
 
         assert!(!filter.matches(header(KEY, 0, 8)));
-        assert!(!filter.matches(header(record::NR_TYPES, 0, 8)));
+        assert!(!filter.matches(header(NR_TYPES, 0, 8)));
         assert!(!filter.matches(header(0x00ff_ffff, 0, 8)));
         assert_eq!(filter.accept_types(), 1);
         Ok(())

@@ -7,7 +7,7 @@
 //! them is read back, `tail`, and it is believed only while it lies within the ring behind `head`.
 //!
 //! The layout is `struct watch_queue_ring` of the UAPI header. The other side of each ordering
-//! here is the reader that `Documentation/userspace-api/watch_queue.rst` describes: it loads
+//! here is the reader that `Documentation/userspace-api/watch_queue/device.rst` describes: it loads
 //! `head` (acquire), takes the records up to it, stores `tail` (release), fences, loads `head` and
 //! `lost` again, and sleeps only if the first equals `tail` and the second is what it knew.
 

@@ -29,6 +29,9 @@ pub(crate) const SET_FILTER: u32 = _IO('W' as u32, 0x61);
 /// Most pages that a ring can have.
 pub(crate) const MAX_PAGES: usize = uapi::WATCH_QUEUE_MAX_PAGES as usize;
 
+/// Number of types: those from here on are unknown.
+pub(crate) const NR_TYPES: u32 = uapi::watch_notification_type_WATCH_TYPE__NR;
+
 /// Where `head` is in the header of the ring.
 pub(crate) const HEAD: usize = offset_of!(watch_queue_ring, head);
 
@@ -46,7 +49,6 @@ const SLOT: usize = record::SLOT_SIZE as usize;
 const _: () = {
     assert!(size_of::<watch_notification>() == SLOT);
     assert!(record::META == uapi::watch_notification_type_WATCH_TYPE_META);
-    assert!(record::NR_TYPES == uapi::watch_notification_type_WATCH_TYPE__NR);
     assert!(
         record::LOSS as u32 == uapi::watch_meta_notification_subtype_WATCH_META_LOSS_NOTIFICATION
     );

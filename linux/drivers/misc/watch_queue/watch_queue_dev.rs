@@ -7,7 +7,7 @@
 //! [`record`], [`ring`] and [`filter`], knows nothing of the kernel and is tested outside of it
 //! too.
 //!
-//! See `Documentation/userspace-api/watch_queue.rst`.
+//! See `Documentation/userspace-api/watch_queue/device.rst`.
 
 use kernel::{
     miscdevice::MiscDeviceOptions,

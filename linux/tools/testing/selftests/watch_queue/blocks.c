@@ -23,7 +23,6 @@
 
 #include "blocks.h"
 #include "disk.h"
-#include "watch_queue.h"
 
 #define SCSI_DRIVER	"/sys/bus/pseudo/drivers/scsi_debug"
 #define SCSI_PARAMETERS	"/sys/module/scsi_debug/parameters"
@@ -31,6 +30,12 @@
 #define DEBUGFS		"debugfs"
 #define TRACEFS		"tracefs"
 #define EVENT		"block_rq_error: "
+
+int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
+		 int tag)
+{
+	return or_errno(syscall(__NR_block_notify, dfd, path, at_flags, fd, tag));
+}
 
 /* Mount the filesystem @type at the directory of that name, if it is not yet. */
 static int mount_once(const char *type)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Block devices of several kinds that fail, and what the tracepoint says of it.
+ * What the tests of block device watches share: the system call, the records,
+ * devices of several kinds that fail, and what the tracepoint says of it.
  * All functions return -errno on failure.  The current directory must be one
  * where device nodes work; what has to be mounted is mounted there.
  */
@@ -10,6 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define RECORD_VIEWS	struct block_notification block
+
+#include "watch_queue.h"
+
+int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
+		 int tag);
 
 #define SECTOR		512
 

@@ -23,8 +23,9 @@
 #include <unistd.h>
 #include <linux/sched.h>
 
+#include "mount_model.h"
+
 #include "expect.h"
-#include "mounts.h"
 
 #define NR_OPS		1000
 #define NR_NS		3
@@ -185,17 +186,15 @@ static void op_mount(struct ns *ns)
 
 static void op_fsmount(struct ns *ns)
 {
-	unsigned int flags = MOVE_MOUNT_F_EMPTY_PATH;
 	uint64_t attrs = once_in(2) ? any_attrs() : 0;
+	unsigned int flags = 0;
 	char to[MAX_POINT + 8];
-	int fd, ret;
+	int ret;
 
 	any_dir(ns, to, sizeof(to));
 	if (once_in(3))
-		flags |= MOVE_MOUNT_BENEATH;
-	fd = tmpfs_fd(attrs);
-	ret = sys_move_mount(fd, "", AT_FDCWD, to, flags);
-	close(fd);
+		flags = MOVE_MOUNT_BENEATH;
+	ret = attach(tmpfs_fd(attrs), to, flags);
 	if (!ret && !(flags & MOVE_MOUNT_BENEATH))
 		make_dirs(to);
 	did(ret, "fsmount(%#" PRIx64 ") and move_mount(%s, %#x)", attrs, to, flags);
@@ -215,8 +214,7 @@ static void op_bind(struct ns *ns)
 static void op_clone(struct ns *ns)
 {
 	unsigned int flags = OPEN_TREE_CLONE | (once_in(2) ? AT_RECURSIVE : 0);
-	unsigned int move = MOVE_MOUNT_F_EMPTY_PATH |
-			    (once_in(3) ? MOVE_MOUNT_BENEATH : 0);
+	unsigned int move = once_in(3) ? MOVE_MOUNT_BENEATH : 0;
 	char from[MAX_POINT + 8], to[MAX_POINT + 8];
 	int fd, ret;
 
@@ -224,12 +222,9 @@ static void op_clone(struct ns *ns)
 	any_dir(ns, to, sizeof(to));
 	fd = sys_open_tree(AT_FDCWD, from, flags);
 	if (fd >= 0 && once_in(3))
-		syscall(__NR_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE,
-			&(struct mount_attr){ .attr_set = any_attrs() },
-			sizeof(struct mount_attr));
-	ret = fd < 0 ? fd : sys_move_mount(fd, "", AT_FDCWD, to, move);
-	if (fd >= 0)
-		close(fd);
+		sys_mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE,
+				  &(struct mount_attr){ .attr_set = any_attrs() });
+	ret = attach(fd, to, move);
 	did(ret, "open_tree(%s, %#x) and move_mount(%s, %#x)", from, flags, to, move);
 }
 

@@ -7,17 +7,16 @@
  */
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/sched.h>
 
-#include "expect.h"
 #include "mounts.h"
+
+#include "expect.h"
 
 #define SECONDS		3
 #define NR_QUEUES	4
@@ -95,7 +94,6 @@ static void change_something(int home)
 		MS_SHARED, MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE,
 	};
 	static const int how[] = { 0, MNT_DETACH, MNT_DETACH, MNT_EXPIRE };
-	int fd;
 
 	switch (below(14)) {
 	case 0:
@@ -110,10 +108,7 @@ static void change_something(int home)
 		sys_mount(place(), place(), NULL, MS_MOVE, NULL);
 		break;
 	case 4:
-		fd = tmpfs_fd(0);
-		sys_move_mount(fd, "", AT_FDCWD, place(),
-			       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_BENEATH);
-		close(fd);
+		attach(tmpfs_fd(0), place(), MOVE_MOUNT_BENEATH);
 		break;
 	case 5:
 	case 6:
@@ -221,12 +216,8 @@ static int take_along(const char *path)
 
 static int put_down(int fd, const char *path)
 {
-	int ret;
-
 	mkdir(path, 0755);
-	ret = sys_move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
-	close(fd);
-	return ret;
+	return attach(fd, path, 0);
 }
 
 /*

@@ -7,6 +7,7 @@
 #define SELFTESTS_WATCH_QUEUE_PEOPLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Two users, each of a group with the same number. */
 #define ALICE		12345
@@ -30,5 +31,10 @@ int enter_userns(unsigned int id, unsigned int other_namespaces);
 int run_as(const struct someone *who, int (*fn)(void *arg), void *arg);
 int do_nothing(void *arg);
 bool have_userns(void);
+
+/* For good, and with the same user and groups. */
+int drop_caps(void);
+/* Zeroes that children share with their parent; NULL on failure. */
+void *shared_memory(size_t size);
 
 #endif /* SELFTESTS_WATCH_QUEUE_PEOPLE_H */

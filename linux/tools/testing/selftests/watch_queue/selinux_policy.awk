@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Make of the kernel's dummy policy one for lsm_test and the other tests here:
+# Make of the kernel's dummy policy one for the tests here:
 #
 #	mdp /dev/stdout /dev/null | awk -f selinux_policy.awk >policy.conf
 #	checkpolicy -o binary policy.conf

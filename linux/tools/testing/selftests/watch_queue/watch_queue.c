@@ -9,6 +9,8 @@
 #include <sys/select.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/mount.h>
+#include <linux/sched.h>
 #include <linux/time_types.h>
 
 #include "watch_queue.h"
@@ -88,15 +90,25 @@ int sys_umount(const char *target, int flags)
 	return or_errno(syscall(__NR_umount2, target, flags));
 }
 
-int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag)
+int sys_pivot_root(const char *new_root, const char *put_old)
 {
-	return or_errno(syscall(__NR_sb_notify, dfd, path, at_flags, fd, tag));
+	return or_errno(syscall(__NR_pivot_root, new_root, put_old));
 }
 
-int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
-		 int tag)
+int sys_unshare(unsigned int flags)
 {
-	return or_errno(syscall(__NR_block_notify, dfd, path, at_flags, fd, tag));
+	return or_errno(syscall(__NR_unshare, flags));
+}
+
+int enter_tmp(const char *options)
+{
+	int ret = sys_unshare(CLONE_NEWNS);
+
+	if (!ret)
+		ret = sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	if (!ret)
+		ret = sys_mount("none", "/tmp", "tmpfs", 0, options);
+	return ret ?: or_errno(chdir("/tmp"));
 }
 
 /* What poll() says within @timeout ms: the events, or 0. */
@@ -169,11 +181,6 @@ int update_key(int32_t key)
 int watch_key(int32_t key, int fd, int tag)
 {
 	return sys_keyctl(KEYCTL_WATCH_KEY, key, fd, tag, 0);
-}
-
-int watch_keyring(int32_t keyring, int fd, int tag, unsigned int flags)
-{
-	return sys_keyctl(KEYCTL_WATCH_KEYRING, keyring, fd, tag, flags);
 }
 
 /* An anonymous session keyring, so that all keys go with the test. */

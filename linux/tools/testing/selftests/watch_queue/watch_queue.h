@@ -41,17 +41,19 @@ enum queue_kind {
 	QUEUE_DEVICE,
 };
 
+/*
+ * A record, as each of the structures that it can be.  For another source than
+ * keys, the header of that source names its structures in RECORD_VIEWS: a test
+ * that reads such records includes it first.
+ */
 union record {
 	struct watch_notification watch;
 	struct watch_notification_removal removal;
 	struct watch_notification_loss loss;
 	struct key_notification key;
-	struct superblock_notification sb;
-	struct superblock_flags_notification sb_flags;
-	struct superblock_error_notification sb_error;
-	struct superblock_quota_notification sb_quota;
-	struct mount_notification mount;
-	struct block_notification block;
+#ifdef RECORD_VIEWS
+	RECORD_VIEWS;
+#endif
 	uint8_t bytes[128];
 };
 
@@ -99,9 +101,13 @@ int ioctl_on(const char *path, unsigned long cmd, void *arg);
 int sys_mount(const char *source, const char *target, const char *type,
 	      unsigned long flags, const char *data);
 int sys_umount(const char *target, int flags);
-int sb_notify(int dfd, const char *path, unsigned int at_flags, int fd, int tag);
-int block_notify(int dfd, const char *path, unsigned int at_flags, int fd,
-		 int tag);
+int sys_pivot_root(const char *new_root, const char *put_old);
+int sys_unshare(unsigned int flags);
+/*
+ * Go into a new mount namespace, where an empty tmpfs is mounted on /tmp with
+ * @options and is the current directory.
+ */
+int enter_tmp(const char *options);
 int poll_for(int fd, int timeout);
 void sleep_for(int ms);
 int select_for(int fd, int timeout);
@@ -114,7 +120,6 @@ int32_t request_key(const char *type, const char *description,
 		    const char *callout, int32_t keyring);
 int update_key(int32_t key);
 int watch_key(int32_t key, int fd, int tag);
-int watch_keyring(int32_t keyring, int fd, int tag, unsigned int flags);
 int32_t join_new_session(void);
 
 /* Queues. */
