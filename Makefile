@@ -5,9 +5,9 @@
 .PHONY: export export-check series-check bisect-check mail samples samples-test clean distclean
 
 # These count only on the command line, not when the shell happens to hold them.
-$(foreach v,CMD DEBUG FORCE PART,$(if $(filter environment%,$(origin $v)),$(eval undefine $v)))
+$(foreach v,CMD DEBUG FORCE PART TESTS,$(if $(filter environment%,$(origin $v)),$(eval undefine $v)))
 override CMD := $(value CMD)
-export CMD DEBUG FORCE PART LINUX_SRC LINUX_TAG
+export CMD DEBUG FORCE PART TESTS LINUX_SRC LINUX_TAG
 
 help: ## this list (the default)
 	@echo 'make demo shows it; make test checks it. Targets:'
@@ -43,7 +43,7 @@ test: linux ## all tests: host-test, kunit, selftest, samples-test; ends with th
 kunit: linux ## the KUnit suites on user-mode Linux
 	@tools/kunit
 
-selftest: kernel ## the kselftests in the VM, also with SELinux, Smack and no LSM (DEBUG=1: on the debug kernel, whose log must stay clean)
+selftest: kernel ## the kselftests in the VM, also with SELinux, Smack and no LSM (TESTS='mount_* sb_test': only these; DEBUG=1: on the debug kernel, whose log must stay clean)
 	@tools/selftest
 
 host-test: linux ## the driver's plain Rust on the host: unit and property tests, loom; the tests of tools/ktap

@@ -8,7 +8,7 @@ for name in $(compgen -e); do
 	HOME | USER | LOGNAME | TERM | COLUMNS | TMPDIR | XDG_RUNTIME_DIR) ;;
 	*_proxy | *_PROXY | *SSL_C* | *CERT* | *CA_BUNDLE | PIP_* | CARGO_HOME | CARGO_HTTP_* | CARGO_NET_*) ;;
 	RUSTUP_HOME | CCACHE_DIR | CCACHE_MAXSIZE) ;;
-	CMD | DEBUG | FORCE | PART | LINUX_SRC | LINUX_TAG) ;;
+	CMD | DEBUG | FORCE | PART | TESTS | LINUX_SRC | LINUX_TAG) ;;
 	*) unset "$name" ;;
 	esac
 done
@@ -98,7 +98,8 @@ toolchain() {
 	else
 		rm -f "$build/ccache-bin/clang"
 	fi
-	export CCACHE_DIR=${CCACHE_DIR:-$build/ccache} CCACHE_BASEDIR=$build CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-10G}
+	# With CCACHE_DEPEND what it has not is compiled at once, without a run of the preprocessor before.
+	export CCACHE_DIR=${CCACHE_DIR:-$build/ccache} CCACHE_BASEDIR=$build CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-10G} CCACHE_DEPEND=1
 	export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026' KBUILD_BUILD_USER=builder KBUILD_BUILD_HOST=localhost
 	rust_make=(LLVM=1 RUSTC="$RUST_BIN/rustc" RUSTDOC="$RUST_BIN/rustdoc" RUSTFMT="$RUST_BIN/rustfmt"
 		BINDGEN="$BINDGEN" ${RUST_LIB_SRC:+RUST_LIB_SRC="$RUST_LIB_SRC"})
@@ -111,12 +112,10 @@ kmake() { make -C "$linux" O="$kernel" "${rust_make[@]}" "$@"; }
 install_headers() { kmake -s headers_install INSTALL_HDR_PATH="$headers"; }
 
 # The KUnit suites of the series are those of one kernel; run_kunit [SUITE] builds and runs it.
-kunit_configs=(kernel/watch_queue.kunitconfig drivers/misc/watch_queue fs/tests/mount_watch.kunitconfig fs/tests/sb_watch.kunitconfig block)
+# shellcheck disable=SC2034
+kunit_configs=({kernel/watch_queue,drivers/misc/watch_queue/,fs/tests/mount_watch,fs/tests/sb_watch,block/}.kunitconfig)
 run_kunit() {
-	local option options=()
-	for option in "${rust_make[@]}"; do options+=(--make_options "$option"); done
-	(cd "$linux" && ./tools/testing/kunit/kunit.py run "${kunit_configs[@]/#/--kunitconfig=}" --build_dir="$build/kunit" \
-		--jobs="$(nproc)" "${options[@]}" "$@")
+	"$top/tools/kernel" kernel uml && (cd "$linux" && ./tools/testing/kunit/kunit.py exec --build_dir="$build/kunit" "$@")
 }
 
 # guest_program NAME: options of tools/vm, one a line, to have a program of this machine in the guest, with its libraries where they
