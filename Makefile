@@ -10,7 +10,7 @@ override CMD := $(value CMD)
 export CMD DEBUG FORCE PART TESTS LINUX_SRC LINUX_TAG
 
 help: ## this list (the default)
-	@echo 'make demo shows it; make test checks it. Targets:'
+	@echo 'make demo shows /dev/watch_queue at work; make test runs all tests. Targets:'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install what is missing (apt), pick the Rust toolchain, build bindgen, make the venv
@@ -34,7 +34,7 @@ demo: kernel ## change keys, mounts, superblocks and block devices in the VM; pr
 samples: linux ## build samples/, small programs in C, Python and Rust, into build/samples
 	@tools/samples
 
-samples-test: kernel ## run these in the VM: each must print exactly what happens there
+samples-test: kernel ## run the programs of samples/ in the VM: each must print exactly what happens there
 	@tools/samples test
 
 test: linux ## all tests: host-test, kunit, selftest, samples-test; ends with their sum
@@ -49,7 +49,7 @@ selftest: kernel ## the kselftests in the VM, also with SELinux, Smack and no LS
 host-test: linux ## the driver's plain Rust on the host: unit and property tests, loom; the tests of tools/ktap
 	@tools/host-test
 
-fuzz: deps ## fuzz the driver's plain Rust with libFuzzer for 30 s (FUZZ_SECONDS=); keeps a crash and starts the next run with it
+fuzz: deps ## fuzz the driver's plain Rust with libFuzzer for 30 s (FUZZ_SECONDS=); keeps inputs that crash and runs them first next time
 	@tools/fuzz $(FUZZ_SECONDS)
 
 checkpatch: linux ## checkpatch.pl --strict on the patches, rustfmt on their Rust, shellcheck on our scripts
@@ -64,7 +64,7 @@ build-check: kernel ## compile what the series touches with options off or alone
 bench: kernel ## count instructions beside other mechanisms, write Documentation/performance.md
 	@tools/bench
 
-bench-check: kernel ## the same, but write nothing and fail if a goal is missed
+bench-check: kernel ## run bench, write nothing, and fail if a goal is missed
 	@tools/bench check
 
 export: ## write patches/, series and linux/ from the commits of build/linux

@@ -98,7 +98,7 @@ toolchain() {
 	else
 		rm -f "$build/ccache-bin/clang"
 	fi
-	# With CCACHE_DEPEND what it has not is compiled at once, without a run of the preprocessor before.
+	# With CCACHE_DEPEND ccache compiles a file that it lacks at once, without a run of the preprocessor before.
 	export CCACHE_DIR=${CCACHE_DIR:-$build/ccache} CCACHE_BASEDIR=$build CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-10G} CCACHE_DEPEND=1
 	export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026' KBUILD_BUILD_USER=builder KBUILD_BUILD_HOST=localhost
 	rust_make=(LLVM=1 RUSTC="$RUST_BIN/rustc" RUSTDOC="$RUST_BIN/rustdoc" RUSTFMT="$RUST_BIN/rustfmt"

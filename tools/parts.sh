@@ -5,8 +5,7 @@ PATH=$top/tools/parts:$PATH
 most_patches=15
 replay=$build/replay
 
-# attempt COMMAND...: its status in $status, where others follow also after a failure. In a condition bash would go on inside a
-# function after a command that fails.
+# attempt COMMAND...: run it, put its status into $status and go on. (In a condition bash ignores set -e inside a function.)
 attempt() {
 	set +e
 	(set -e && "$@") </dev/null
@@ -67,8 +66,11 @@ use_author() {
 	export GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
 }
 
-# A clone of build/linux that shares its objects, with an empty work tree: to cherry-pick takes none.
+# A clone of build/linux that shares its objects, with an empty work tree: cherry-pick needs no files there.
 open_replay() {
+	# Another target that replays parts would remove what this one uses.
+	exec {lock}>"$build/parts.lock"
+	flock -n "$lock" || die "another target uses build/replay; wait for its end"
 	rm -rf "$replay"
 	GIT_CONFIG_GLOBAL=/dev/null git clone -q --shared --no-checkout "$linux" "$replay"
 	rgit config core.sparseCheckout true

@@ -24,6 +24,8 @@
 #include <linux/watch_queue.h>
 #include "blk.h"
 
+static_assert(WATCH_TYPE_BLOCK_NOTIFY < WATCH_TYPE__NR);
+
 /* Set with the first watch, to save posting to nobody. */
 bool blk_watched __read_mostly;
 

@@ -48,6 +48,8 @@
 #include "internal.h"
 #include "pnode.h"
 
+static_assert(WATCH_TYPE_MOUNT_NOTIFY < WATCH_TYPE__NR);
+
 /**
  * struct watch_point - A directory of a mount that is watched
  * @node: Link in watch_points, by @place.

@@ -24,6 +24,8 @@
 #include <linux/syscalls.h>
 #include <linux/watch_queue.h>
 
+static_assert(WATCH_TYPE_SB_NOTIFY < WATCH_TYPE__NR);
+
 /* The flags that are reported: those that statmount() shows. */
 #define SB_WATCH_FLAGS	(SB_RDONLY | SB_SYNCHRONOUS | SB_DIRSYNC | SB_LAZYTIME)
 

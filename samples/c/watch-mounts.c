@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // watch-mounts PATH: print what happens to the mounts at PATH and below it; wait with poll().
-// The steps are those of "Protocol" in Documentation/userspace-api/watch_queue.rst.
+// The steps are those of "Protocol" in Documentation/userspace-api/watch_queue/device.rst.
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -36,7 +36,7 @@ static void print(const struct watch_notification *n, __u32 len)
 	if (n->type == WATCH_TYPE_META && n->subtype == WATCH_META_REMOVAL_NOTIFICATION)
 		printf("the filesystem is gone\n");
 	if (n->type != WATCH_TYPE_SB_NOTIFY || len < sizeof(e->s) || n->subtype > 6)
-		return;		// META/SKIP, META/LOSS (which "lost" told of already), or not known yet
+		return;		// META/SKIP, META/LOSS (which "lost" reported already), or not known yet
 	printf("superblock %llu %s", e->s.sb_id,
 	       n->info & NOTIFY_SUPERBLOCK_IS_NOW_RO ? "became read-only" : events[n->subtype]);
 	if (n->subtype == NOTIFY_SUPERBLOCK_ERROR && len >= sizeof(*e))

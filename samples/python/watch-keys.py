@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """watch-keys.py [KEYRING]: print what happens to it, or to the session keyring, by mmap and ctypes alone.
 
-The steps are those of "Protocol" in Documentation/userspace-api/watch_queue.rst. They ask for loads and stores
+The steps are those of "Protocol" in Documentation/userspace-api/watch_queue/device.rst. They ask for loads and stores
 in a certain order, and Python has no means for that. poll() can serve: it takes the queue's lock and drops it
 again, and the kernel holds that lock whenever it writes to the ring or looks at tail. So on every machine
   head is loaded, poll(), records are read:  they are there, as if head had been loaded with acquire;
@@ -20,7 +20,7 @@ import sys
 
 SET_SIZE, SET_FILTER, BUF_SIZE = 0x5760, 0x5761, 1  # BUF_SIZE in pages
 META, KEY_NOTIFY, META_REMOVAL, META_LOSS = 0, 1, 0, 1
-SYS_KEYCTL = 250 if os.uname().machine == "x86_64" else 219  # 64-bit Arm and RISC-V
+SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}.get(os.uname().machine) or sys.exit("unknown machine")
 KEYCTL_WATCH_KEY, KEY_SPEC_SESSION_KEYRING = 32, -3
 EVENTS = ["key {0} was instantiated", "key {0} was updated", "key {1} was linked to keyring {0}",
           "key {1} was unlinked from keyring {0}", "keyring {0} was cleared", "key {0} was revoked",

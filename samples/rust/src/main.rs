@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! watch-disk PATH DEVICE: prints what is mounted at PATH and below, and the errors of the block device.
-//! The steps are those of "Protocol" in Documentation/userspace-api/watch_queue.rst.
+//! The steps are those of "Protocol" in Documentation/userspace-api/watch_queue/device.rst.
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::ioctl::{IntegerSetter, Opcode, Setter, ioctl, opcode};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
