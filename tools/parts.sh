@@ -174,7 +174,8 @@ new_options() {
 configure_with() {
 	local lost
 	mkdir -p "$kernel"
-	new_options >"$kernel/options.config"
+	# The KUnit suites are among them.
+	{ new_options; echo CONFIG_KUNIT=y; } >"$kernel/options.config"
 	export KCONFIG_CONFIG=$kernel/.config.new
 	kmake -s tinyconfig
 	(cd "$linux" && scripts/kconfig/merge_config.sh -m -O "$kernel" "$KCONFIG_CONFIG" "$@" "$kernel/options.config")
