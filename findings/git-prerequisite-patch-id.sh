@@ -6,7 +6,7 @@
 # Guess: yes; the receiver looks patches up by them.
 # What happens: not for all. git patch-id takes a mail's lines "similarity index", "rename from" and "rename to" into the id,
 #   format-patch does not: a patch that renames a file has two ids. So has one that only changes a mode, or adds an empty or a
-#   binary file. Who has the mails cannot find these patches by their prerequisite ids.
+#   binary file. A reader of the mails cannot find these patches by their prerequisite ids.
 # Seen: edit, new file, new program, deletion: same; rename, mode, empty file, binary file: another; rename without those lines: same
 set -eu
 die() {
