@@ -19,9 +19,9 @@ import signal
 import sys
 
 SET_SIZE, SET_FILTER, BUF_SIZE = 0x5760, 0x5761, 1  # BUF_SIZE in pages
-META, KEY_NOTIFY, META_REMOVAL, META_LOSS = 0, 1, 0, 1
-SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}.get(os.uname().machine) or sys.exit("unknown machine")
-KEYCTL_WATCH_KEY, KEY_SPEC_SESSION_KEYRING = 32, -3
+META, KEY_NOTIFY, META_REMOVAL, META_LOSS, KEYCTL_WATCH_KEY, KEY_SPEC_SESSION_KEYRING = 0, 1, 0, 1, 32, -3
+SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}.get(sys.maxsize > 2**32 and os.uname().machine)
+SYS_KEYCTL or sys.exit("this sample knows the numbers of 64-bit x86, Arm and RISC-V only")
 EVENTS = ["key {0} was instantiated", "key {0} was updated", "key {1} was linked to keyring {0}",
           "key {1} was unlinked from keyring {0}", "keyring {0} was cleared", "key {0} was revoked",
           "key {0} was invalidated", "key {0} has other attributes"]  # by subtype

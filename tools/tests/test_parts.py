@@ -9,6 +9,7 @@ import unittest
 PARTS = pathlib.Path(__file__).resolve().parent.parent / "parts"
 TABLE = "scripts/syscall.tbl"
 UNISTD = "include/uapi/asm-generic/unistd.h"
+SPARE = "include/uapi/linux/mount.h"
 GOOD = 'watch_queue: do it\n\nText.\n\nFixes: 0123456789ab ("watch_queue: do not")\nAssisted-by: LLM\n'
 
 
@@ -25,7 +26,7 @@ class Repository(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
         self.git("init", "-q")
         self.git("config", "merge.table.driver", f"{PARTS}/merge-table %O %A %B %P")
-        (self.folder / ".git/info/attributes").write_text(f"{TABLE} merge=table\n{UNISTD} merge=table\n")
+        (self.folder / ".git/info/attributes").write_text("".join(f"{path} merge=table\n" for path in (TABLE, UNISTD, SPARE)))
 
     def git(self, *arguments):
         identity = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -71,6 +72,18 @@ class Replay(Repository):
         copy = self.pick(third)
         self.assertEqual((self.folder / UNISTD).read_text().split(), unistd("first", "third", count=4).split())
         self.assertEqual(self.run_tool("replayed", third, copy).stdout, "")
+
+    def test_spare_words_shrink_by_what_the_patch_takes(self):
+        self.base({SPARE: "__u64 first;\n__u64 __spare2[9];\n"})
+        self.commit({SPARE: "__u64 first;\n__u64 second;\n__u64 __spare2[8];\n"})
+        third = self.commit({SPARE: "__u64 first;\n__u64 second;\n__u64 __spare2[6];\n__u64 third[2];\n"})
+        copy = self.pick(third)
+        self.assertEqual((self.folder / SPARE).read_text(), "__u64 first;\n__u64 __spare2[7];\n__u64 third[2];\n")
+        self.assertEqual(self.run_tool("replayed", third, copy).stdout, "")
+
+    def test_spare_words_that_are_gone_are_found(self):
+        spare = "__u64 __spare2[9];\n"
+        self.check_fault(SPARE, spare, spare + "__u64 first;\n", "__u64 first;\n", "__spare2[] is not declared once")
 
     def check_fault(self, path, before, after, wrong, fault):
         self.base({path: before})

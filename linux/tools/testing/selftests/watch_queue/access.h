@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Who may watch what, without the help of a security module: a fixture with a
+ * The permission to watch objects, without a security module: a fixture with a
  * variant for each place, and a table of objects to be tried in each.
  */
 #ifndef SELFTESTS_WATCH_QUEUE_ACCESS_H

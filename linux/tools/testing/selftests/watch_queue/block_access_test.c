@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who may watch block devices, and how many such watches each user can have. */
+/* The permission to watch block devices, and the watches that each user can have. */
 
 #include "blocks.h"
 

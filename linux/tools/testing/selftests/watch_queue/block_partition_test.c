@@ -134,7 +134,7 @@ TEST_F(block, partitions)
 		queue_close(&parts[i]);
 }
 
-/* The next error that the tracepoint tells of this disk. */
+/* The next error that the tracepoint shows for this disk. */
 static int next_traced(struct trace *trace, unsigned long long dev,
 		       struct traced *traced)
 {
@@ -147,9 +147,8 @@ static int next_traced(struct trace *trace, unsigned long long dev,
 }
 
 /*
- * Random requests to a disk and its partitions, and merged ones.  What the
- * tracepoint tells of the disk is what each watch must have told, as far as it
- * is in its range.
+ * Random requests to a disk and its partitions, and merged ones.  Each watch must
+ * have reported what the tracepoint shows for the disk and the range of the watch.
  */
 #define MAX_ERRORS	32
 

@@ -126,7 +126,7 @@ TEST_F_TIMEOUT(block, storm, 600)
 
 /*
  * Watches are set and removed while a partition and its disk come, fail and go.
- * Each tells of its end, and nothing after that.
+ * Each reports its end, and nothing after that.
  */
 struct churn {
 	unsigned int added[2], gone[2], errors, lost;

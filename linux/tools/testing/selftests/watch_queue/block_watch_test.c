@@ -95,7 +95,7 @@ TEST_F(block, arguments)
 	EXPECT_EQ(-EBADSLT, watch_dev("none", fd, -1));
 }
 
-/* fdinfo tells of the watches, the number of the device included. */
+/* fdinfo shows the watches, with the number of the device. */
 TEST_F(block, fdinfo)
 {
 	struct fdinfo info;
@@ -131,7 +131,7 @@ TEST_F(block, removal)
 	ASSERT_EQ(-EIO, do_io("disk", IO_READ, 96, 8));
 	expect_nothing(_metadata, q);
 
-	/* With the queue: nobody else is told, and nothing remains. */
+	/* With the queue: no other queue gets a record, and nothing remains. */
 	ASSERT_EQ(0, queue_open(&other, variant->kind, variant->size));
 	ASSERT_EQ(0, watch_dev("disk", q->fd, TAG));
 	ASSERT_EQ(0, watch_dev("disk", other.fd, NEW_TAG));

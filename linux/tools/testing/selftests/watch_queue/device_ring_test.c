@@ -323,7 +323,7 @@ TEST_F(device, hostile_words)
 	ASSERT_EQ(0, update_key(self->key));
 	EXPECT_EQ(POLLIN, poll_for(q->fd, 0));
 
-	/* That there was a loss is told at most once, and before the record. */
+	/* A loss is reported at most once, and before the record. */
 	ASSERT_EQ(1, ring_next(q, &rec));
 	if (rec_type(&rec) == WATCH_TYPE_META) {
 		ASSERT_EQ(WATCH_META_LOSS_NOTIFICATION, rec_subtype(&rec));

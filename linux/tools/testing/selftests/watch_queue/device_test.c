@@ -183,7 +183,7 @@ TEST_F(device, before_set_size)
 	EXPECT_EQ(0, poll_for(q.fd, 0) & POLLERR);
 	ASSERT_EQ(0, update_key(self->key));
 
-	/* What came before the size was lost, and that is told. */
+	/* What came before the size was lost, and the loss is reported. */
 	EXPECT_EQ(1, ring_lost(&q));
 	expect_loss(_metadata, &q, 1, 1 << WATCH_TYPE_KEY_NOTIFY);
 	expect_update(_metadata, &q, self->key);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may watch a key, and how many watches on it each user can have.  And a
+ * The permission to watch a key, and the watches that each user can have.  And a
  * watch on a key in a container reports nothing of what is outside.
  */
 

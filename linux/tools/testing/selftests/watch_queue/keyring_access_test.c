@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may watch what is in a keyring, what of it is shown, and how many such
- * watches each user can have.  And a watch in a container reports nothing of
- * what is outside.
+ * The permission to watch what is in a keyring, what of it a watch shows, and how
+ * many such watches each user can have.  And a watch in a container reports
+ * nothing of what is outside.
  */
 
 #include "access.h"

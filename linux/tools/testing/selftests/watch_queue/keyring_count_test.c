@@ -144,8 +144,8 @@ TEST_F(children, limit_when_set)
 }
 
 /*
- * What is linked later and cannot be watched is a loss to the queue, and no
- * matter to who links.  It is by the limit of the owner at the time of the watch.
+ * What is linked later and cannot be watched is a loss to the queue, and does not
+ * concern the task that links.  The owner's limit is that when the watch was set.
  */
 TEST_F(children, limit_at_link)
 {
@@ -375,7 +375,7 @@ TEST_F_TIMEOUT(children, too_many_links, 300)
 	expect_loss(_metadata, &other);
 	queue_close(&other);
 
-	/* Who has the capability has no such limit. */
+	/* With the capability there is no such limit. */
 	ASSERT_EQ(0, queue_open(&other, variant->kind, variant->size));
 	ASSERT_EQ(0, set_nofile(4096));
 	EXPECT_EQ(0, watch_keyring(k->top, other.fd, TAG, CHILDREN));

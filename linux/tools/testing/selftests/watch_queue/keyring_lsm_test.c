@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may watch what is in a keyring, if a security module decides: a watch is
+ * The permission to watch what is in a keyring, by a security module: a watch is
  * not extended to keys that it does not let the owner of the watch view.
  */
 

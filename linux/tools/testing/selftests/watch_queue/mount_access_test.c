@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may watch mounts, and how many such watches each user can have.  And a
+ * The permission to watch mounts, and the watches that each user can have.  And a
  * watch in one mount namespace reports nothing of another.
  */
 

@@ -13,7 +13,7 @@
 #include "mount_fixture.h"
 #include "mount_model.h"
 
-/* A watched mount is told of itself, and that it moves, where its root is watched. */
+/* A watch on the root of a mount reports that mount too, and that it moves. */
 TEST_F(mount, the_mount_itself)
 {
 	struct queue *q = &self->queue;

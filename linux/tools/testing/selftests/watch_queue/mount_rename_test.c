@@ -12,8 +12,8 @@
 #include "people.h"
 
 /*
- * Directories that are renamed take the mounts below them along.  That is told if
- * they go out of what is watched or into it, and then also of what is below.
+ * Directories that are renamed take the mounts below them along.  A watch reports
+ * that if they go out of what is watched or into it, with the mounts below.
  */
 TEST_F(mount, rename)
 {
@@ -184,7 +184,7 @@ TEST_F(mount, rename_watched)
 }
 
 /*
- * However often directories above are renamed meanwhile: a change is told once, and
+ * However often directories above are renamed meanwhile: a watch reports a change once, and
  * to a watch that the mount leaves and enters, only while it is there.
  */
 TEST_F(mount, rename_storm)

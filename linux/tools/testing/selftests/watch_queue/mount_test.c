@@ -621,7 +621,7 @@ static void check_expected(struct __test_metadata *_metadata, const struct op *o
 	}
 }
 
-/* Run one operation, with a watch or without, and tell how much the counter grew. */
+/* Run one operation, with a watch or without; returns how much the counter grew. */
 static void run_op(struct __test_metadata *_metadata, const struct op *op,
 		   struct _test_data_mount *self,
 		   const struct _fixture_variant_mount *variant,

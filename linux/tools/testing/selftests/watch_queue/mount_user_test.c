@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who may watch mounts, and in which namespaces. */
+/* The permission to watch mounts, in each kind of namespace. */
 
 #include <errno.h>
 #include <signal.h>
@@ -158,7 +158,7 @@ TEST_F(mount, user_namespace)
 		TH_LOG("status %#x", status);
 	}
 
-	/* What he is told is of his own copy. */
+	/* The records are of alice's own copy. */
 	ASSERT_EQ(0, mount_tmpfs("/w/a"));
 	ASSERT_EQ(1, queue_next(q, &rec, 0));
 	EXPECT_EQ(NEW, rec_subtype(&rec));
@@ -178,7 +178,7 @@ TEST_F(mount, user_namespace)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 }
 
-/* Another namespace, watched by who may; and its end. */
+/* Another namespace, watched with the capability for it; and its end. */
 TEST_F(mount, other_namespace)
 {
 	struct queue *q = &self->queue;

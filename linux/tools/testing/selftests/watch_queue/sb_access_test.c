@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may watch superblocks, how many such watches each user can have, and which
+ * The permission to watch superblocks, the watches that each user can have, and which
  * IDs of users and groups a watch shows.  And a watch in a container reports
  * nothing of what is outside.
  */

@@ -138,7 +138,7 @@ static int walk_fn(void *arg)
 	return or_errno(setrlimit(RLIMIT_NOFILE, &none)) ?: look_up(arg);
 }
 
-/* The limits of the owner of the watch count, and if one is hit, he is told. */
+/* The limits of the owner of the watch count, and a record reports that one is hit. */
 TEST_F(sb, automount_limits)
 {
 	struct queue *q = &self->queue;
@@ -168,7 +168,7 @@ TEST_F(sb, automount_limits)
 	expect_nothing(_metadata, q);
 	ASSERT_EQ(-EBADSLT, watch_sb("debug/tracing", q->fd, -1));
 
-	/* He who watches it already misses nothing. */
+	/* A queue that watches it already misses nothing. */
 	ASSERT_EQ(0, sys_umount("debug/tracing", 0));
 	ASSERT_EQ(0, look_up("debug/tracing/."));
 	expect_removal(_metadata, q, TAG, trace);
@@ -197,7 +197,7 @@ static int own_mount_fn(void *arg)
 	return or_errno(unshare(CLONE_NEWNS)) ?: mount_by_hand();
 }
 
-/* Who has power over the superblock serves as a daemon, but nobody else. */
+/* A task with the capability over the superblock serves as a daemon, no other. */
 TEST_F(sb, automount_by_hand)
 {
 	struct queue *q = &self->queue;

@@ -192,7 +192,7 @@ static int inodes_of(unsigned int id)
 	return ret ?: usage.dqb_curinodes;
 }
 
-/* An xfs has accounting of its own, and tells of an overrun as often as others. */
+/* xfs has accounting of its own, and reports an overrun as often as others. */
 TEST_F_TIMEOUT(sb, xfs_quota, 120)
 {
 	struct if_dqblk limits = {

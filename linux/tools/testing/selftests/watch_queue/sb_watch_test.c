@@ -95,7 +95,7 @@ TEST_F(sb, removal)
 	expect_removal(_metadata, q, TAG, id);
 	expect_removal(_metadata, &other, NEW_TAG, id);
 
-	/* With the queue: nobody else is told, and nothing remains. */
+	/* With the queue: no other queue gets a record, and nothing remains. */
 	ASSERT_EQ(0, sys_mount("none", "mnt", "tmpfs", 0, NULL));
 	ASSERT_EQ(0, watch_sb("mnt", q->fd, TAG));
 	ASSERT_EQ(0, watch_sb("mnt", other.fd, NEW_TAG));
@@ -143,7 +143,7 @@ TEST_F(sb, removal)
 		;
 }
 
-/* fdinfo tells of the watches, the number of the superblock included. */
+/* fdinfo shows the watches, with the number of the superblock. */
 TEST_F(sb, fdinfo)
 {
 	struct fdinfo info;
@@ -214,8 +214,8 @@ static int own_sb_fn(void *arg)
 }
 
 /*
- * Who may watch: whoever reaches the root of the filesystem, or has
- * CAP_SYS_ADMIN where it was mounted.
+ * A program may watch if it reaches the root of the filesystem, or has
+ * CAP_SYS_ADMIN where the filesystem was mounted.
  */
 TEST_F(sb, permissions)
 {
@@ -255,7 +255,7 @@ TEST_F(sb, permissions)
 	EXPECT_EQ(0, watch_sb("bind", q->fd, -1));
 	expect_removal(_metadata, q, TAG, id);
 
-	/* The errors are not for all to see, the changes are for who may watch. */
+	/* Errors need the capability; changes need the permission to watch. */
 	EXPECT_EQ(0, counters_fn("mnt"));
 	EXPECT_EQ(-EACCES, run_as(&alice, counters_fn, "mnt"));
 	EXPECT_EQ(0, run_as(&alice, changes_fn, "mnt"));
