@@ -1,32 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Watches on mounts: what changes below a directory is told to watch queues.
+ * Watches on mounts: changes below a directory are posted to watch queues
  *
- * A directory of a mount that is watched has a watch point, which is found by
- * both.  Whatever changes a mount calls mnt_changing() first.  That counts
- * the change, and no more unless there is a watch point anywhere and somebody
- * watches the namespace of the mount.  If so, the state and place of the mount are
- * put aside and the mount is put on a list, which namespace_unlock() hands to
- * mnt_tell_changes().  This compares then and now, walks up from both places to
- * find the watch points, and posts.  So a change is told once however it came
- * about, in the order in which mounts were changed first, and nothing is told of
- * what ended as it began.
+ * A watched directory of a mount has a watch point.  Whatever changes a mount calls
+ * mnt_changing() first.  That counts the change, and no more unless there is a watch
+ * point anywhere and the namespace of the mount has one.  If so, the state and the
+ * place of the mount are put aside in its struct mount_watch, and the mount is put
+ * on notify_list, as for fsnotify.  namespace_unlock() hands that list to
+ * mnt_watch_report(), which compares then and now, walks up from both places to find
+ * the watch points, and posts.  So a change makes one record however it came about,
+ * in the order in which mounts were changed first, and what ended as it began makes
+ * none.
+ *
+ * Bounds, as others pay for a watch:
+ *
+ * - Under mount_lock a change is put aside, no more.  No dentry is looked at, and
+ *   nothing is allocated, posted or slept for.
+ * - Walking up, dentries are looked at only in mounts with a watch point that is not
+ *   on the root, and at most MNT_WATCH_DEPTH dentries and as many mounts for a
+ *   change.  Whoever watches further up gets one RESCAN record for all changes of a
+ *   flush that were too deep.
+ * - A change is posted to at most MNT_WATCH_SHARE watches of a user in its
+ *   namespace.  Those that follow from it by propagation are posted to a number of
+ *   watches that depends on how many mounts there are, MNT_WATCH_FOREIGN_EACH.
+ * - A rename looks at a flag of the directories that it crosses.  A worker posts
+ *   RESCAN to the watch points there.
  *
  * Locks:
  *
  * - namespace_sem is held exclusively to add a watch, and shared (downgraded) to
- *   tell changes, so that all of it is told by one task at a time.
- * - s_vfs_rename_mutex is held to set DCACHE_MOUNT_WATCHED, before a watch is added:
- *   a rename that does not see it is over by then.  It is never cleared.
- * - mount_lock protects the list of changed mounts, what is put aside in them,
- *   the lists of watch points of a mount and of a namespace, and
- *   mnt_namespace::nr_watches.  Nothing is posted and nothing sleeps under it.
- *   While changes are told, where a changed mount was and is stays as it is; its
- *   attributes may change again.
- * - RCU protects the way to a watch point, and the walk over those of a namespace.
+ *   report changes, so that one task at a time does.  While it does, a mount stays
+ *   where it is; its attributes may change again.
+ * - mount_lock protects notify_list, what is put aside, the watch points of a mount
+ *   and of a namespace, and mnt_namespace::nr_watches.
+ * - RCU protects the way to a watch point.
  *
- * A watch point pins its directory but not its mount: umount_tree() kills it,
- * and cleanup_mnt() waits for the directory to be let go.
+ * A watch point pins its directory, but not its mount: umount_tree() detaches it.  It
+ * then pins the superblock, by s_active, until it has let go of the directory; so
+ * nothing waits for that.
  *
  * See Documentation/userspace-api/watch_queue/mounts.rst
  */
@@ -38,416 +49,613 @@
 #include <linux/fs_struct.h>
 #include <linux/nsproxy.h>
 #include <linux/rhashtable.h>
+#include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/syscalls.h>
-#include <linux/wait_bit.h>
 #include <linux/watch_queue.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/mount.h>
 
 #include "internal.h"
 #include "pnode.h"
+#include "mount_watch.h"
 
 static_assert(WATCH_TYPE_MOUNT_NOTIFY < WATCH_TYPE__NR);
 
+/* How far a change is walked up from, in dentries and in mounts. */
+#define MNT_WATCH_DEPTH		128
+
+/* Renames in that time make one RESCAN record for each watch, whoever reads how fast. */
+#define MNT_RESCAN_DELAY	(HZ / 50)
+
+/*
+ * A task that changes a mount may have it propagate to namespaces of others.  To their
+ * watches it posts so many records, and so many more for each mount that changes, which
+ * takes about half of what propagation does.  The rest gets RESCAN.
+ */
+#define MNT_WATCH_FOREIGN	64
+#define MNT_WATCH_FOREIGN_EACH	8
+
+/*
+ * The most watches of a user in a mount namespace, and in all.  CAP_SYS_RESOURCE
+ * lifts both.
+ */
+#define MNT_WATCH_SHARE		64
+#define MNT_WATCH_SHARE_ALL	1024
+
 /**
  * struct watch_point - A directory of a mount that is watched
- * @node: Link in watch_points, by @place.
- * @link: Link in mount_watch::points; after umount_tree() in mnt_dying_watch_points.
- * @in_ns: Link in mnt_namespace::watch_points, until umount_tree().
- * @place: The mount and the directory.  The mount stays in memory until
- *	cleanup_mnt() has seen the directory go.
- * @id: The id of the mount.
- * @usage: One for each watch, and one for who looks at it otherwise than by RCU.
+ * @by_place: Link in mnt_points_by_place, unless it is on the root of the mount.
+ * @by_dentry: Link in mnt_points_by_dentry.
+ * @link: Link in mount_watch::points.
+ * @in_ns: Link in mnt_namespace::watch_points, until umount_tree(); then in
+ *	mnt_watch_flush::dying.
+ * @place: The mount, until it is detached from that, and the directory.
+ * @id: The unique ID of the mount.
+ * @ns_id: The ID of its namespace.
+ * @sb: The superblock, with s_active raised, when it is detached from the mount.
+ * @usage: One for each watch, and one for whoever looks at it otherwise than by RCU.
  * @nr_watches: How many watches, as counted in mnt_namespace::nr_watches.
- * @watches: The watches.
- * @next: The next one that a change is to be told to.
- * @seen: How it is concerned, SEEN_*.
- * @next_removed: The next one on the same directory that is being removed.
- * @rcu: For freeing.
+ * @watches: The watches; dead when the directory or the mount is gone.
+ * @next: The next one that a change concerns.
+ * @seen: How the change concerns it, SEEN_*.
+ * @rescanning: It is in mnt_rescans, RESCAN_*.
+ * @rescan: Link there.
  *
- * @next and @seen are of the task that is telling changes.
+ * @next and @seen belong to the task that reports changes.
  */
 struct watch_point {
-	struct rhlist_head	node;
-	struct list_head	link;
+	struct rhlist_head	by_place;
+	struct rhlist_head	by_dentry;
+	struct hlist_node	link;
 	struct hlist_node	in_ns;
-	struct place {
+	struct mnt_place {
 		struct mount	*mnt;
 		struct dentry	*dentry;
 	} place;
 	u64			id;
+	u64			ns_id;
+	struct super_block	*sb;
 	refcount_t		usage;
 	unsigned int		nr_watches;
 	struct watch_list	watches;
 	struct watch_point	*next;
 	unsigned int		seen;
-	struct watch_point	*next_removed;
-	struct rcu_head		rcu;
+	atomic_t		rescanning;
+	struct llist_node	rescan;
 };
+
+#define RESCAN_ITSELF	BIT(0)	/* Changes were not posted to it */
+#define RESCAN_CROSSED	BIT(1)	/* A rename crossed the directory: it stands for all points there */
 
 #define SEEN_HERE	BIT(0)	/* The mount is at or below the directory now */
 #define SEEN_BELOW	BIT(1)	/* ... below it */
 #define SEEN_FORMER(s)	((s) << 2) /* The same of where it was before */
 #define SEEN_ITSELF	BIT(4)	/* The directory is the root of the mount */
 
-static const struct rhashtable_params watch_point_params = {
-	.key_len		= sizeof(struct place),
+static const struct rhashtable_params mnt_by_place_params = {
+	.key_len		= sizeof(struct mnt_place),
 	.key_offset		= offsetof(struct watch_point, place),
-	.head_offset		= offsetof(struct watch_point, node),
+	.head_offset		= offsetof(struct watch_point, by_place),
 	.automatic_shrinking	= true,
 };
 
-/* A dying point may still be in it beside the one that takes its place. */
-static struct rhltable watch_points;
+static const struct rhashtable_params mnt_by_dentry_params = {
+	.key_len		= sizeof(struct dentry *),
+	.key_offset		= offsetof(struct watch_point, place.dentry),
+	.head_offset		= offsetof(struct watch_point, by_dentry),
+	.automatic_shrinking	= true,
+};
+
+/* A dying point may still be in them beside the one that takes its place. */
+static struct rhltable mnt_points_by_place;
+static struct rhltable mnt_points_by_dentry;
+
+/* How many watches a user has: in a mount namespace, or in all if ns_id is 0. */
+struct mnt_watch_share {
+	struct rhash_head	node;
+	struct mnt_share_key {
+		const void	*user;	/* As in struct watch, or a user_struct */
+		u64		ns_id;
+	} key;
+	unsigned int		nr;
+};
+
+static const struct rhashtable_params mnt_share_params = {
+	.key_len		= sizeof(struct mnt_share_key),
+	.key_offset		= offsetof(struct mnt_watch_share, key),
+	.head_offset		= offsetof(struct mnt_watch_share, node),
+	.automatic_shrinking	= true,
+};
+
+static struct rhashtable mnt_watch_shares;
+static DEFINE_SPINLOCK(mnt_watch_share_lock);
 
 /*
- * Held up by each watch point, and by mnt_changes while that is not empty.  Anybody
- * may set a watch: so it is let down a while later, and the kernel patched twice in
- * that time at most.
+ * Held by each watch point.  As anybody may set a watch, the release is deferred, so
+ * that users cannot force the kernel to patch itself more than twice in that time.
  */
 DEFINE_STATIC_KEY_DEFERRED_FALSE(mnt_watched, 5 * HZ);
 
-LIST_HEAD(mnt_changes);			/* Protected by mount_lock */
-static u64 told_batch;			/* Of the task that is telling changes */
-static const struct renamedata *told_rename; /* ... if it is a rename that does */
-LIST_HEAD(mnt_dying_watch_points);	/* Protected by namespace_sem */
+static u64 mnt_flush_nr;		/* Of the task that reports changes */
+static HLIST_HEAD(mnt_dying_points);	/* Protected by namespace_sem */
 
-static struct mnt_state mnt_state(struct mount *m)
+/* Watch points that are to get RESCAN, and who posts that. */
+static LLIST_HEAD(mnt_rescans);
+static void mnt_rescan_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(mnt_rescan_worker, mnt_rescan_work);
+
+/*
+ * Context: namespace_sem held.  If mount_lock is not, another task may be changing
+ * attributes, and is going to have what this missed reported.
+ */
+static struct mnt_state mnt_state(const struct mount *m)
 {
 	return (struct mnt_state) {
-		.attr = mnt_to_attr_flags(&m->mnt),
-		.propagation = mnt_to_propagation_flags(m),
-		.peer_group = IS_MNT_SHARED(m) ? m->mnt_group_id : 0,
+		.mnt_flags = READ_ONCE(m->mnt.mnt_flags),
+		.t_flags = m->mnt_t_flags,
+		.group_id = m->mnt_group_id,
+		.slave = IS_MNT_SLAVE(m),
+		.idmapped = is_idmapped_mnt(&m->mnt),
 	};
+}
+
+static u32 mnt_state_attr(const struct mnt_state *state)
+{
+	return mnt_attr_flags(state->mnt_flags, state->idmapped);
+}
+
+static u32 mnt_state_propagation(const struct mnt_state *state)
+{
+	return mnt_propagation_flags(state->t_flags, state->slave);
+}
+
+static int mnt_state_peer_group(const struct mnt_state *state)
+{
+	return state->t_flags & T_SHARED ? state->group_id : 0;
 }
 
 /* The BIT()s of the subtypes of records that lead from one state to another. */
 static unsigned int mnt_state_diff(const struct mnt_state *a, const struct mnt_state *b)
 {
 	unsigned int diff = 0;
+	u32 attr;
 
-	if ((a->attr ^ b->attr) & MOUNT_ATTR_RDONLY)
+	if (likely(!memcmp(a, b, sizeof(*a))))
+		return 0;
+	attr = mnt_state_attr(a) ^ mnt_state_attr(b);
+	if (attr & MOUNT_ATTR_RDONLY)
 		diff |= BIT(NOTIFY_MOUNT_READONLY);
-	if ((a->attr ^ b->attr) & ~MOUNT_ATTR_RDONLY)
+	if (attr & ~MOUNT_ATTR_RDONLY)
 		diff |= BIT(NOTIFY_MOUNT_SETATTR);
-	if (a->propagation != b->propagation || a->peer_group != b->peer_group)
+	if (mnt_state_propagation(a) != mnt_state_propagation(b) ||
+	    mnt_state_peer_group(a) != mnt_state_peer_group(b))
 		diff |= BIT(NOTIFY_MOUNT_PROPAGATION);
 	return diff;
 }
 
-static void put_aside(struct mount *m, unsigned int how)
+/* Note the place of a mount that is about to leave it. */
+static void mnt_watch_pin_place(struct mount *m, struct mount_watch *w,
+				enum mnt_change_how how)
 {
-	struct mnt_change *change = mnt_change(m);
+	const struct mount_watch *above = m->mnt_parent->mnt_watch;
 
-	change->how = how;
-	change->told = 0;
-	change->state = mnt_state(m);
-	change->ns = IS_ERR(m->mnt_ns) ? NULL : m->mnt_ns;
-	if (mnt_has_parent(m) && mnt_ns_is_watched(m->mnt_ns)) {
-		change->parent = m->mnt_parent;
-		change->mountpoint = dget(m->mnt_mountpoint);
-	} else {
-		change->parent = m;
-		change->mountpoint = NULL;
+	/* Otherwise nobody is going to look at the dentry: no point is added before. */
+	if (w->how == MNT_CHANGE_ATTR && above && above->nr_dirs) {
+		dget(w->mountpoint);
+		w->pinned = true;
 	}
-	/* It is up, as somebody watches: this is no more than to count. */
-	if (list_empty(&mnt_changes))
-		WARN_ON_ONCE(!static_key_fast_inc_not_disabled(&mnt_watched.key.key));
-	list_add_tail(&change->link, &mnt_changes);
+	WRITE_ONCE(w->how, how);
+}
+
+static void mnt_watch_put_aside(struct mount *m, struct mount_watch *w)
+{
+	w->changed = true;
+	w->notify = false;
+	w->reported = 0;
+	w->state = mnt_state(m);
+	/* What enters the namespace leaves no place that anybody watches. */
+	w->parent = mnt_ns_is_watched(m->mnt_ns) ? m->mnt_parent : m;
+	w->mountpoint = m->mnt_mountpoint;
+	if (list_empty(&m->to_notify))
+		list_add_tail(&m->to_notify, &notify_list);
 }
 
 /* The part of mnt_announce() for when there are watch points anywhere. */
-bool __mnt_announce(struct mount *m, struct mnt_namespace *to, unsigned int how)
+bool __mnt_announce(struct mount *m, const struct mnt_namespace *to,
+		    enum mnt_change_how how)
 {
-	if (mnt_is_changed(m)) {
-		if (how)
-			mnt_change(m)->how = how;
-		return true;
-	}
-	if (!mnt_ns_is_watched(m->mnt_ns) && !mnt_ns_is_watched(to))
+	struct mount_watch *w = m->mnt_watch;
+
+	if (!w)
 		return false;
-	put_aside(m, how);
+	if (!w->changed) {
+		if (!mnt_ns_is_watched(m->mnt_ns) && !mnt_ns_is_watched(to))
+			return false;
+		mnt_watch_put_aside(m, w);
+	}
+	if (how != MNT_CHANGE_ATTR)
+		mnt_watch_pin_place(m, w, how);
 	return true;
 }
 
+/* Has the place of a mount been put aside?  Others put aside attributes meanwhile. */
+static bool mnt_watch_has_former(const struct mount *m)
+{
+	const struct mount_watch *w = m->mnt_watch;
+
+	return w && READ_ONCE(w->how) != MNT_CHANGE_ATTR;
+}
+
 /*
- * Go from a mount to where it is mounted, or was before the changes that are
- * being told.  False if that is nowhere.
+ * Go from a mount to where it is mounted, or was before the changes that are being
+ * reported.  NULL if that is nowhere.
  */
-static bool go_up(struct mount **mnt, struct dentry **dentry, bool former)
+static struct mount *mnt_watch_up(const struct mount *m, bool former,
+				  struct dentry **dentry)
 {
-	struct mount *m = *mnt;
+	struct mount *parent = m->mnt_parent;
 
-	if (former && mnt_is_changed(m)) {
-		*mnt = mnt_change(m)->parent;
-		*dentry = mnt_change(m)->mountpoint;
-	} else {
-		*mnt = m->mnt_parent;
-		*dentry = m->mnt_mountpoint;
+	*dentry = m->mnt_mountpoint;
+	if (former && mnt_watch_has_former(m)) {
+		*dentry = m->mnt_watch->mountpoint;
+		parent = m->mnt_watch->parent;
 	}
-	return *mnt != m;
+	return parent != m ? parent : NULL;
 }
 
-/* The parent of a directory, or what that was before the rename being told. */
-static struct dentry *parent_of(struct dentry *dentry, bool former)
+static void mnt_watch_see(struct watch_point **seen, struct watch_point *point,
+			  unsigned int how)
 {
-	if (former && told_rename) {
-		if (dentry == told_rename->old_dentry)
-			return told_rename->old_parent;
-		if (dentry == told_rename->new_dentry)
-			return told_rename->new_parent;
+	if (!point->seen) {
+		point->next = *seen;
+		*seen = point;
 	}
-	return READ_ONCE(dentry->d_parent);
+	point->seen |= how;
 }
 
-static void see(struct watch_point **seen, struct mount *mnt,
-		struct dentry *dentry, unsigned int how)
+static struct rhlist_head *mnt_points_at(struct mount *mnt, struct dentry *dentry)
 {
-	const struct place place = { .mnt = mnt, .dentry = dentry };
-	struct rhlist_head *pos, *points;
+	const struct mnt_place place = { .mnt = mnt, .dentry = dentry };
+
+	return rhltable_lookup(&mnt_points_by_place, &place, mnt_by_place_params);
+}
+
+/* Have a worker post RESCAN to a watch point.  False if it is going already. */
+static bool mnt_watch_rescan_later(struct watch_point *point, int what)
+{
+	/* Pairs with the exchange in mnt_rescan_work(), which sees what came before. */
+	if (atomic_fetch_or(what, &point->rescanning))
+		return true;
+	if (!refcount_inc_not_zero(&point->usage)) {
+		atomic_xchg(&point->rescanning, 0);
+		return false;
+	}
+	llist_add(&point->rescan, &mnt_rescans);
+	queue_delayed_work(system_dfl_wq, &mnt_rescan_worker, MNT_RESCAN_DELAY);
+	return true;
+}
+
+static void mnt_watch_post(struct watch_point *point, const struct mount *m,
+			   struct mount_notification *n, u32 flags,
+			   struct mnt_watch_flush *flush)
+{
+	unsigned int nr = READ_ONCE(point->watches.nr_watchers);
+
+	if (m->mnt_watch && m->mnt_watch->how == MNT_CHANGE_PROPAGATED) {
+		if (nr > flush->foreign) {
+			mnt_watch_rescan_later(point, RESCAN_ITSELF);
+			return;
+		}
+		flush->foreign -= nr;
+	}
+	n->watch.info = watch_sizeof(*n) | flags;
+	/* No single task caused it; post without credentials. */
+	post_watch_notification_batch(&point->watches, &n->watch, point->id, &flush->wake);
+}
+
+/*
+ * Have the watchers of a directory list what is mounted below it, unless they have yet
+ * to do so.
+ */
+static void mnt_watch_post_rescan(struct watch_point *point, struct watch_queue **wake)
+{
+	struct mount_notification n = {
+		.watch.type = WATCH_TYPE_MOUNT_NOTIFY,
+		.watch.subtype = NOTIFY_MOUNT_RESCAN,
+		.watch.info = watch_sizeof(n),
+		.mnt_id = point->id,
+	};
+
+	post_watch_notification_once(&point->watches, &n.watch, point->id, wake);
+}
+
+/* Once for all changes of a flush that are too deep below a mount's directories. */
+static noinline void mnt_watch_rescan_mount(struct mount_watch *w, struct mnt_watch_flush *flush)
+{
 	struct watch_point *point;
 
-	points = rhltable_lookup(&watch_points, &place, watch_point_params);
-	rhl_for_each_entry_rcu(point, pos, points, node) {
-		if (!point->seen) {
-			point->next = *seen;
-			*seen = point;
-		}
-		point->seen |= how;
-	}
+	if (w->rescanned == mnt_flush_nr)
+		return;
+	w->rescanned = mnt_flush_nr;
+	hlist_for_each_entry_rcu(point, &w->points, link)
+		mnt_watch_post_rescan(point, &flush->wake);
 }
 
-/*
- * Find the nearest mount, from @first upwards, whose parent has watch points.
- * What was found is kept for the mount and its parent as long as these changes
- * are told: trees are told from the top and siblings share the way up, so that
- * no way is gone again and again.
- */
-static struct mount *below_watched(struct mount *first, bool former)
+/* The same for changes that are below too many mounts. */
+static noinline void mnt_watch_rescan_ns(struct mnt_namespace *ns, struct mnt_watch_flush *flush)
 {
-	struct mount *m = first, *parent = first, *next;
-	struct below_watched *kept;
-	struct dentry *dentry;
+	struct watch_point *point;
 
-	for (;;) {
-		kept = &mount_watch(m)->below_watched[former];
-		if (kept->batch == told_batch) {
-			m = kept->mnt;
-			break;
-		}
-		next = m;
-		if (!go_up(&next, &dentry, former)) {
-			m = NULL;
-			break;
-		}
-		if (atomic_read(&mount_watch(next)->nr_points))
-			break;
-		if (m == first)
-			parent = next;
-		m = next;
-	}
-	kept = mount_watch(first)->below_watched;
-	kept[former] = (struct below_watched) { .mnt = m, .batch = told_batch };
-	mount_watch(parent)->below_watched[former] = kept[former];
-	return m;
+	if (IS_ERR_OR_NULL(ns) || ns->rescanned == mnt_flush_nr)
+		return;
+	ns->rescanned = mnt_flush_nr;
+	hlist_for_each_entry_rcu(point, &ns->watch_points, in_ns)
+		mnt_watch_post_rescan(point, &flush->wake);
 }
 
 /*
- * Find the watch points at and above where a mount is, or was.
- */
-static void look_up(struct watch_point **seen, struct mount *mnt, bool former)
-{
-	unsigned int how = SEEN_HERE;
-	struct dentry *dentry;
-	struct mount *m;
-
-	while ((m = below_watched(mnt, former))) {
-		if (m != mnt)
-			how = SEEN_HERE | SEEN_BELOW;
-		mnt = m;
-		go_up(&mnt, &dentry, former);
-		for (;;) {
-			see(seen, mnt, dentry, former ? SEEN_FORMER(how) : how);
-			how = SEEN_HERE | SEEN_BELOW;
-			if (dentry == mnt->mnt.mnt_root || IS_ROOT(dentry))
-				break;
-			dentry = parent_of(dentry, former);
-		}
-	}
-}
-
-#define LOOK_NOW	BIT(0)	/* From where it is now */
-#define LOOK_FORMER	BIT(1)	/* From where it was */
-#define LOOK_ITSELF	BIT(2)	/* At its own root */
-
-/*
- * Find the watch points that a change of a mount concerns.  A rename may take a
- * directory elsewhere meanwhile; then all is done again, so that in the end each
- * point is there once, and for what it is concerned by at one moment.
+ * See the watch points from a directory of a mount upwards, but for its root.  False
+ * if there may be others further up than MNT_WATCH_DEPTH.
  *
- * Context: RCU read-lock held, until forget().
+ * A rename may take a directory elsewhere meanwhile.  Whoever watches what it crosses
+ * gets a RESCAN record after that.
  */
-static struct watch_point *find_watch_points(struct mount *m, unsigned int where)
+static bool mnt_watch_see_dirs(struct watch_point **seen, struct mount *mnt,
+			       struct dentry *dentry, unsigned int how)
 {
-	struct watch_point *point, *seen = NULL;
+	const unsigned int below = how << 1 & (SEEN_BELOW | SEEN_FORMER(SEEN_BELOW));
+	unsigned int left = READ_ONCE(mnt->mnt_watch->nr_dirs), depth;
 
-	guard(mount_locked_reader)();
-	scoped_seqlock_read(&rename_lock, ss_lock) {
-		for (point = seen; point; point = point->next)
-			point->seen = 0;
-		seen = NULL;
-		if (where & LOOK_ITSELF)
-			see(&seen, m, m->mnt.mnt_root, SEEN_ITSELF);
-		if (where & LOOK_NOW)
-			look_up(&seen, m, false);
-		if (where & LOOK_FORMER)
-			look_up(&seen, m, true);
+	for (depth = 0; left && depth < MNT_WATCH_DEPTH; depth++) {
+		struct rhlist_head *pos, *points;
+		struct watch_point *point;
+
+		if (dentry == mnt->mnt.mnt_root || IS_ROOT(dentry))
+			return true;
+		if (READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED) {
+			points = mnt_points_at(mnt, dentry);
+			rhl_for_each_entry_rcu(point, pos, points, by_place) {
+				mnt_watch_see(seen, point, how);
+				left -= !!left;
+			}
+		}
+		how |= below;
+		dentry = READ_ONCE(dentry->d_parent);
 	}
-	return seen;
+	return !left;
 }
 
-static void forget(struct watch_point *seen)
+/* See the watch points of a mount from a directory of it upwards. */
+static noinline void mnt_watch_see_points(struct watch_point **seen, struct mount *mnt,
+					  struct dentry *dentry, unsigned int how,
+					  unsigned int below,
+					  struct mnt_watch_flush *flush)
 {
-	for (; seen; seen = seen->next)
-		seen->seen = 0;
+	struct mount_watch *w = mnt->mnt_watch;
+	struct watch_point *point;
+
+	if (READ_ONCE(w->nr_dirs) && !mnt_watch_see_dirs(seen, mnt, dentry, how))
+		mnt_watch_rescan_mount(w, flush);
+	point = rcu_dereference(w->root_point);
+	if (point)
+		mnt_watch_see(seen, point, dentry == mnt->mnt.mnt_root ? how : below);
 }
 
-static u32 in_subtree(unsigned int seen)
+/* See the watch points at and above where a mount is, or was. */
+static void mnt_watch_see_place(struct watch_point **seen, const struct mount *m,
+				bool former, struct mnt_watch_flush *flush)
+{
+	const unsigned int here = former ? SEEN_FORMER(SEEN_HERE) : SEEN_HERE;
+	const unsigned int below = here << 1 | here;
+	unsigned int how = here, depth = 0;
+	struct dentry *dentry;
+	struct mount *mnt;
+
+	for (; (mnt = mnt_watch_up(m, former, &dentry)); m = mnt) {
+		if (unlikely(depth++ == MNT_WATCH_DEPTH)) {
+			mnt_watch_rescan_ns(former ? m->prev_ns : m->mnt_ns, flush);
+			return;
+		}
+		if (mnt->mnt_watch && !hlist_empty(&mnt->mnt_watch->points))
+			mnt_watch_see_points(seen, mnt, dentry, how, below, flush);
+		how = below;
+	}
+}
+
+/*
+ * Forget what was found.  Whatever is found is kept in the flush, under the RCU
+ * read-lock, until something else is looked for.
+ */
+static void mnt_watch_forget(struct mnt_watch_flush *flush)
+{
+	struct watch_point *point;
+
+	for (point = flush->seen; point; point = point->next)
+		point->seen = 0;
+	flush->seen = NULL;
+	flush->parent = NULL;
+}
+
+/*
+ * Find the watch points above where a mount is, or was.  Mounts that go together, or
+ * come together, often lie in one directory: then all is found already.
+ */
+static struct watch_point *mnt_watch_find_place(struct mount *m, bool former,
+						struct mnt_watch_flush *flush)
+{
+	struct dentry *dentry, *dir = NULL;
+	struct mount *parent;
+	bool special;
+
+	parent = mnt_watch_up(m, former, &dentry);
+	if (!parent)
+		return NULL;
+	special = dentry == parent->mnt.mnt_root;
+	if (parent->mnt_watch && READ_ONCE(parent->mnt_watch->nr_dirs)) {
+		dir = READ_ONCE(dentry->d_parent);
+		special |= READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED;
+	}
+	if (parent != flush->parent || dir != flush->dir || former != flush->former ||
+	    special) {
+		mnt_watch_forget(flush);
+		mnt_watch_see_place(&flush->seen, m, former, flush);
+		flush->parent = special ? NULL : parent;
+		flush->dir = dir;
+		flush->former = former;
+	}
+	return flush->seen;
+}
+
+/* Find the watch points that the move of a mount, or of what it is on, concerns. */
+static struct watch_point *mnt_watch_find_both(struct mount *m, bool itself,
+					       struct mnt_watch_flush *flush)
+{
+	struct watch_point *point;
+
+	mnt_watch_forget(flush);
+	if (itself && m->mnt_watch) {
+		point = rcu_dereference(m->mnt_watch->root_point);
+		if (point)
+			mnt_watch_see(&flush->seen, point, SEEN_ITSELF);
+	}
+	mnt_watch_see_place(&flush->seen, m, false, flush);
+	mnt_watch_see_place(&flush->seen, m, true, flush);
+	return flush->seen;
+}
+
+/* Find the watch points that a change of a mount in place concerns. */
+static struct watch_point *mnt_watch_find_state(struct mount *m,
+						struct mnt_watch_flush *flush)
+{
+	struct watch_point *point;
+
+	mnt_watch_forget(flush);
+	point = rcu_dereference(m->mnt_watch->root_point);
+	if (point)
+		mnt_watch_see(&flush->seen, point, SEEN_ITSELF);
+	mnt_watch_see_place(&flush->seen, m, false, flush);
+	return flush->seen;
+}
+
+static u32 mnt_watch_in_subtree(unsigned int seen)
 {
 	return seen & SEEN_BELOW ? NOTIFY_MOUNT_IN_SUBTREE : 0;
 }
 
-static struct mount_notification new_record(const struct mount *m,
-					    enum mount_notification_subtype subtype,
-					    const struct mnt_state *state)
+static struct mount_notification
+mnt_watch_record(const struct mount *m, enum mount_notification_subtype subtype,
+		 const struct mnt_state *state)
 {
+	const u32 attr = mnt_state_attr(state), propagation = mnt_state_propagation(state);
+
 	return (struct mount_notification) {
 		.watch.type = WATCH_TYPE_MOUNT_NOTIFY,
 		.watch.subtype = subtype,
 		.mnt_id = m->mnt_id_unique,
 		.mnt_parent_id = m->mnt_parent->mnt_id_unique,
-		.mnt_attr = state->attr,
-		.mnt_attr_old = state->attr,
-		.mnt_propagation = state->propagation,
-		.mnt_propagation_old = state->propagation,
-		.mnt_peer_group = state->peer_group,
+		.mnt_attr = attr,
+		.mnt_attr_old = attr,
+		.mnt_propagation = propagation,
+		.mnt_propagation_old = propagation,
+		.mnt_peer_group = mnt_state_peer_group(state),
 	};
 }
 
-static void post(struct watch_point *point, struct mount_notification *n, u32 flags)
+/* These ask how a mount on the list of changed ones changed, or any other. */
+static bool mnt_is_new(const struct mount *m)
 {
-	n->watch.info = watch_sizeof(*n) | flags;
-	/* It may be done for many at once, in any context: by nobody. */
-	post_watch_notification(&point->watches, &n->watch, NULL, point->id);
+	return m->mnt_ns && m->prev_ns != m->mnt_ns;
 }
 
-static bool is_new(const struct mount *m)
+static bool mnt_is_gone(const struct mount *m)
 {
-	return mnt_is_changed(m) && m->mnt_ns && mnt_change(m)->ns != m->mnt_ns;
+	return m->prev_ns && m->prev_ns != m->mnt_ns;
 }
 
-static bool is_gone(const struct mount *m)
+static bool mnt_is_moved(const struct mount *m)
 {
-	return mnt_is_changed(m) && mnt_change(m)->ns && mnt_change(m)->ns != m->mnt_ns;
+	return mnt_watch_has_former(m) && m->mnt_ns && m->prev_ns == m->mnt_ns &&
+	       (m->mnt_watch->parent != m->mnt_parent ||
+		m->mnt_watch->mountpoint != m->mnt_mountpoint);
 }
 
-/* What a mount is like, as far as it has been told. */
-static struct mnt_state told_state(struct mount *m)
+static u32 mnt_watch_how_flags(const struct mount *m)
 {
-	guard(mount_locked_reader)();
-	return mnt_is_changed(m) ? mnt_change(m)->state : mnt_state(m);
+	return m->mnt_watch->how == MNT_CHANGE_PROPAGATED ? NOTIFY_MOUNT_PROPAGATED : 0;
 }
 
-static u32 how_flags(const struct mount *m)
+static void mnt_watch_report_gone(struct mount *m, struct mnt_watch_flush *flush)
 {
-	return mnt_change(m)->how == MNT_CHANGE_PROPAGATED ? NOTIFY_MOUNT_PROPAGATED : 0;
-}
-
-static void tell_gone(struct mount *m)
-{
-	const struct mnt_change *change = mnt_change(m);
-	bool expired = change->how == MNT_CHANGE_EXPIRED;
+	const struct mount_watch *w = m->mnt_watch;
+	bool expired = w->how == MNT_CHANGE_EXPIRED;
 	struct watch_point *point, *seen;
 	struct mount_notification n;
-	u32 flags = how_flags(m);
+	u32 flags = mnt_watch_how_flags(m);
 
-	scoped_guard(mount_locked_reader)
-		if (is_gone(change->parent))
-			flags |= NOTIFY_MOUNT_RECURSIVE;
+	seen = mnt_watch_find_place(m, true, flush);
+	if (!seen)
+		return;
 
-	n = new_record(m, expired ? NOTIFY_MOUNT_EXPIRY : NOTIFY_MOUNT_UNMOUNT,
-		       &change->state);
-	n.mnt_parent_id = change->parent->mnt_id_unique;
-
-	guard(rcu)();
-	seen = find_watch_points(m, LOOK_FORMER);
+	if (mnt_is_gone(w->parent))
+		flags |= NOTIFY_MOUNT_RECURSIVE;
+	n = mnt_watch_record(m, expired ? NOTIFY_MOUNT_EXPIRY : NOTIFY_MOUNT_UNMOUNT,
+			     &w->state);
+	n.mnt_parent_id = w->parent->mnt_id_unique;
 	for (point = seen; point; point = point->next)
-		post(point, &n, flags | in_subtree(point->seen >> 2));
-	forget(seen);
+		mnt_watch_post(point, m, &n, flags | mnt_watch_in_subtree(point->seen >> 2),
+			       flush);
 }
 
-static void tell_new(struct mount *m)
+static void mnt_watch_report_new(struct mount *m, struct mnt_watch_flush *flush)
 {
 	struct watch_point *point, *seen;
 	struct mount_notification n;
-	u32 flags = how_flags(m);
+	u32 flags = mnt_watch_how_flags(m);
+
+	m->mnt_watch->state = mnt_state(m);
+
+	seen = mnt_watch_find_place(m, false, flush);
+	if (!seen)
+		return;
 
 	if (m->mnt_mountpoint->d_flags & DCACHE_NEED_AUTOMOUNT)
 		flags |= NOTIFY_MOUNT_IS_SUBMOUNT;
-
-	scoped_guard(mount_locked_reader) {
-		if (mnt_has_parent(m) && is_new(m->mnt_parent))
-			flags |= NOTIFY_MOUNT_RECURSIVE;
-		mnt_change(m)->state = mnt_state(m);
-	}
-	n = new_record(m, NOTIFY_MOUNT_NEW_MOUNT, &mnt_change(m)->state);
-
-	guard(rcu)();
-	seen = find_watch_points(m, LOOK_NOW);
+	if (mnt_has_parent(m) && mnt_is_new(m->mnt_parent))
+		flags |= NOTIFY_MOUNT_RECURSIVE;
+	n = mnt_watch_record(m, NOTIFY_MOUNT_NEW_MOUNT, &m->mnt_watch->state);
 	for (point = seen; point; point = point->next)
-		post(point, &n, flags | in_subtree(point->seen));
-	forget(seen);
+		mnt_watch_post(point, m, &n, flags | mnt_watch_in_subtree(point->seen),
+			       flush);
 }
 
-static bool is_moved(const struct mount *m)
+/* What a mount is like, as far as that was reported. */
+static struct mnt_state mnt_reported_state(const struct mount *m)
 {
-	const struct mnt_change *change = mnt_change(m);
-
-	return mnt_is_changed(m) && m->mnt_ns && change->ns == m->mnt_ns &&
-	       (change->parent != m->mnt_parent ||
-		(change->mountpoint && change->mountpoint != m->mnt_mountpoint));
+	guard(mount_locked_reader)();
+	return m->mnt_watch && m->mnt_watch->changed ? m->mnt_watch->state : mnt_state(m);
 }
 
 /*
- * With a rename, a mount leaves or enters what is watched in its parent by itself;
- * further up its parent does so too.
+ * Report that a mount was moved, or came along with a mount that was.  True if it went
+ * out of a watched directory, or into it.
  */
-static u32 came_along(const struct watch_point *point, const struct mount *m)
-{
-	return told_rename && point->place.mnt != m->mnt_parent ?
-	       NOTIFY_MOUNT_RECURSIVE : 0;
-}
-
-/*
- * Tell that a mount was moved, or came along with a mount or a directory that was.
- * True if it went out of what somebody watches, or into it.
- */
-static bool tell_moved(struct mount *m, u32 flags)
+static bool mnt_watch_report_moved(struct mount *m, u32 flags,
+				   struct mnt_watch_flush *flush)
 {
 	struct watch_point *point, *seen;
 	struct mount_notification n;
 	const struct mount *parent;
 	struct mnt_state state;
-	bool itself = is_moved(m);
+	bool itself = mnt_is_moved(m);
 	bool crossed = false;
 
-	parent = itself ? mnt_change(m)->parent : m->mnt_parent;
-	state = told_state(m);
-	n = new_record(m, NOTIFY_MOUNT_MOVE_TO, &state);
+	parent = itself ? m->mnt_watch->parent : m->mnt_parent;
+	state = mnt_reported_state(m);
+	n = mnt_watch_record(m, NOTIFY_MOUNT_MOVE_TO, &state);
 
-	guard(rcu)();
-	seen = find_watch_points(m, LOOK_NOW | LOOK_FORMER | (itself ? LOOK_ITSELF : 0));
+	seen = mnt_watch_find_both(m, itself, flush);
 	for (point = seen; point; point = point->next) {
 		bool now = point->seen & SEEN_HERE;
 		bool former = point->seen & SEEN_FORMER(SEEN_HERE);
@@ -459,442 +667,621 @@ static bool tell_moved(struct mount *m, u32 flags)
 		n.watch.subtype = from ? NOTIFY_MOUNT_MOVE_FROM : NOTIFY_MOUNT_MOVE_TO;
 		n.mnt_parent_id = (from ? parent : m->mnt_parent)->mnt_id_unique;
 		n.mnt_parent_id_old = former && now ? parent->mnt_id_unique : 0;
-		post(point, &n, flags | in_subtree(from ? point->seen >> 2 : point->seen) |
-				came_along(point, m));
+		mnt_watch_post(point, m, &n,
+			       flags | mnt_watch_in_subtree(from ? point->seen >> 2 :
+								   point->seen), flush);
 	}
-	forget(seen);
 	return crossed;
 }
 
-static void tell_tree_moved(struct mount *m)
+/* Let others run, and RCU. */
+static void mnt_watch_breathe(struct mnt_watch_flush *flush)
 {
-	u32 flags = how_flags(m);
-	struct mount *p;
-	bool skip;
+	if (!need_resched() && ++flush->nr % 64)
+		return;
+	mnt_watch_forget(flush);
+	rcu_read_unlock();
+	cond_resched();
+	rcu_read_lock();
+}
 
-	if (!tell_moved(m, flags))
+static void mnt_watch_report_tree_moved(struct mount *m, struct mnt_watch_flush *flush)
+{
+	u32 flags = mnt_watch_how_flags(m);
+	struct mount *p;
+
+	if (!mnt_watch_report_moved(m, flags, flush))
 		return;
 	for (p = next_mnt(m, m); p; p = next_mnt(p, m)) {
-		scoped_guard(mount_locked_reader)
-			skip = is_new(p) || is_moved(p);
-		if (skip)
+		if (mnt_is_new(p) || mnt_is_moved(p))
 			p = skip_mnt_tree(p);
 		else
-			tell_moved(p, flags | NOTIFY_MOUNT_RECURSIVE);
-		cond_resched();
+			mnt_watch_report_moved(p, flags | NOTIFY_MOUNT_RECURSIVE, flush);
+		mnt_watch_breathe(flush);
 	}
 }
 
-static bool is_renamed(const struct mount *m)
+/* Report where a mount went. */
+static void mnt_watch_report_place(struct mount *m, struct mnt_watch_flush *flush)
 {
-	return mnt_is_changed(m) && mnt_change(m)->how == MNT_CHANGE_RENAMED;
-}
-
-static bool is_below_renamed(const struct mount *m)
-{
-	guard(mount_locked_reader)();
-	while (mnt_has_parent(m)) {
-		m = m->mnt_parent;
-		if (is_renamed(m))
-			return true;
-	}
-	return false;
-}
-
-/* Tell of a mount that went along with a directory, and of all below it. */
-static void tell_tree_renamed(struct mount *m)
-{
-	struct mount *p;
-
-	/* The same directory may be there again further down. */
-	if (is_below_renamed(m))
-		return;
-	for (p = m; p; p = next_mnt(p, m)) {
-		tell_moved(p, 0);
-		cond_resched();
-	}
-}
-
-/* Tell where a mount went. */
-static void tell_place(struct mount *m)
-{
-	if (is_gone(m))
-		tell_gone(m);
-	if (is_new(m))
-		tell_new(m);
-	else if (is_moved(m))
-		tell_tree_moved(m);
-	else if (is_renamed(m))
-		tell_tree_renamed(m);
+	if (mnt_is_gone(m))
+		mnt_watch_report_gone(m, flush);
+	if (mnt_is_new(m))
+		mnt_watch_report_new(m, flush);
+	else if (mnt_is_moved(m))
+		mnt_watch_report_tree_moved(m, flush);
 }
 
 /* Does the parent of a mount change likewise, or has it?  BIT()s of subtypes. */
-static unsigned int changes_of_parent(const struct mount *m)
+static unsigned int mnt_watch_parent_diff(const struct mount *m)
 {
 	struct mount *parent = m->mnt_parent;
+	struct mount_watch *w = parent->mnt_watch;
 	struct mnt_state now;
 
+	if (parent == m || !w)
+		return 0;
+
 	guard(mount_locked_reader)();
-	if (parent == m || !mnt_is_changed(parent))
+	if (!w->changed)
 		return 0;
 	now = mnt_state(parent);
-	return mnt_change(parent)->told | mnt_state_diff(&mnt_change(parent)->state, &now);
+	return w->reported | mnt_state_diff(&w->state, &now);
 }
 
-/* Tell of what a mount has become in one respect, where it is now. */
-static void tell_one(struct mount *m, struct watch_point *seen,
-		     struct mount_notification *n, unsigned int flags)
+static void mnt_watch_post_state(struct watch_point *seen, const struct mount *m,
+				 struct mount_notification *n,
+				 enum mount_notification_subtype subtype, u32 flags,
+				 struct mnt_watch_flush *flush)
 {
 	struct watch_point *point;
 
-	if (changes_of_parent(m) & BIT(n->watch.subtype))
-		flags |= NOTIFY_MOUNT_RECURSIVE;
+	n->watch.subtype = subtype;
 	for (point = seen; point; point = point->next)
-		post(point, n, flags | in_subtree(point->seen));
+		mnt_watch_post(point, m, n, flags | mnt_watch_in_subtree(point->seen),
+			       flush);
+	/* The next one starts from what this one shows. */
+	n->mnt_attr_old = n->mnt_attr;
 }
 
-/* Tell how a mount changed apart from its place. */
-static void tell_state(struct mount *m)
+/* Report how a mount changed apart from its place. */
+static void mnt_watch_report_state(struct mount *m, struct mnt_watch_flush *flush)
 {
-	struct mnt_state was, now;
+	struct mount_watch *w = m->mnt_watch;
+	unsigned int diff, parent_diff;
 	struct mount_notification n;
 	struct watch_point *seen;
-	unsigned int diff;
+	struct mnt_state was;
+	u32 attr, flags;
 
-	if (!m->mnt_ns)
+	/* All of a new one was reported, and what is gone has none. */
+	if (m->prev_ns != m->mnt_ns)
 		return;
 
-	scoped_guard(mount_locked_reader) {
-		was = mnt_change(m)->state;
-		now = mnt_state(m);
-		diff = mnt_state_diff(&was, &now);
-		mnt_change(m)->state = now;
-		mnt_change(m)->told = diff;
-	}
+	was = w->state;
+	w->state = mnt_state(m);
+	diff = mnt_state_diff(&was, &w->state);
+	w->reported = diff;
 	if (!diff)
 		return;
 
-	guard(rcu)();
-	seen = find_watch_points(m, LOOK_ITSELF | LOOK_NOW);
+	seen = mnt_watch_find_state(m, flush);
+	if (!seen)
+		return;
+
+	parent_diff = mnt_watch_parent_diff(m);
+	n = mnt_watch_record(m, 0, &was);
+	attr = mnt_state_attr(&w->state);
+	flags = 0;
 	if (diff & BIT(NOTIFY_MOUNT_READONLY)) {
-		n = new_record(m, NOTIFY_MOUNT_READONLY, &was);
+		flags = attr & MOUNT_ATTR_RDONLY ? NOTIFY_MOUNT_IS_NOW_RO : 0;
+		if (parent_diff & BIT(NOTIFY_MOUNT_READONLY))
+			flags |= NOTIFY_MOUNT_RECURSIVE;
 		n.mnt_attr ^= MOUNT_ATTR_RDONLY;
-		was.attr = n.mnt_attr;
-		tell_one(m, seen, &n, now.attr & MOUNT_ATTR_RDONLY ?
-				      NOTIFY_MOUNT_IS_NOW_RO : 0);
+		mnt_watch_post_state(seen, m, &n, NOTIFY_MOUNT_READONLY, flags, flush);
 	}
 	if (diff & BIT(NOTIFY_MOUNT_SETATTR)) {
-		n = new_record(m, NOTIFY_MOUNT_SETATTR, &was);
-		n.mnt_attr = now.attr;
-		tell_one(m, seen, &n, 0);
+		flags = parent_diff & BIT(NOTIFY_MOUNT_SETATTR) ? NOTIFY_MOUNT_RECURSIVE : 0;
+		n.mnt_attr = attr;
+		mnt_watch_post_state(seen, m, &n, NOTIFY_MOUNT_SETATTR, flags, flush);
 	}
 	if (diff & BIT(NOTIFY_MOUNT_PROPAGATION)) {
-		n = new_record(m, NOTIFY_MOUNT_PROPAGATION, &now);
-		n.mnt_propagation_old = was.propagation;
-		tell_one(m, seen, &n, how_flags(m));
-	}
-	forget(seen);
-}
-
-/* Take a mount off the list, unless it has changed again since it was told. */
-static void done_telling(struct mount *m, struct list_head *dentries)
-{
-	struct mnt_change *change = mnt_change(m);
-	struct mnt_state now;
-
-	guard(mount_locked_reader)();
-	list_del_init(&change->link);
-	if (change->mountpoint) {
-		dput_to_list(change->mountpoint, dentries);
-		change->mountpoint = NULL;
-	}
-	change->parent = NULL;
-
-	now = mnt_state(m);
-	if (mnt_ns_is_watched(m->mnt_ns) && mnt_state_diff(&change->state, &now)) {
-		struct mnt_state told = change->state;
-
-		put_aside(m, 0);
-		change->state = told;
+		flags = mnt_watch_how_flags(m);
+		if (parent_diff & BIT(NOTIFY_MOUNT_PROPAGATION))
+			flags |= NOTIFY_MOUNT_RECURSIVE;
+		n.mnt_propagation = mnt_state_propagation(&w->state);
+		n.mnt_peer_group = mnt_state_peer_group(&w->state);
+		mnt_watch_post_state(seen, m, &n, NOTIFY_MOUNT_PROPAGATION, flags, flush);
 	}
 }
 
 /**
- * mnt_tell_changes - Post what has changed to those who watch
- * @dentries: Where to put dentries to be let go by shrink_dentry_list().
+ * mnt_watch_flush_begin - Take over what is to be done when changes are reported
+ * @flush: What mnt_watch_report() and mnt_watch_flush_end() are to have.
+ *
+ * Context: namespace_sem held exclusively.
+ */
+void mnt_watch_flush_begin(struct mnt_watch_flush *flush)
+{
+	hlist_move_list(&mnt_dying_points, &flush->dying);
+	flush->wake = NULL;
+	flush->seen = NULL;
+	flush->parent = NULL;
+	flush->foreign = MNT_WATCH_FOREIGN;
+	flush->nr = 0;
+}
+
+/**
+ * mnt_watch_report - Post what has changed to those who watch
+ * @changed: The mounts that were on notify_list, linked by to_notify.
+ * @flush: From mnt_watch_flush_begin().
  *
  * Context: namespace_sem held shared, downgraded from exclusive, so that nothing
  * but attributes changes meanwhile and nobody else is here.
  */
-void mnt_tell_changes(struct list_head *dentries)
+void mnt_watch_report(struct list_head *changed, struct mnt_watch_flush *flush)
 {
-	struct mount_object *object, *next;
-	LIST_HEAD(changed);
+	struct mount *m;
 
-	/* They go on looking like changed ones, but nobody else moves them. */
-	scoped_guard(mount_locked_reader)
-		list_splice_init(&mnt_changes, &changed);
-	if (list_empty(&changed))
+	if (!mnt_any_watched())
 		return;
 
-	told_batch++;
-	list_for_each_entry(object, &changed, watch.change.link) {
-		tell_place(&object->mount);
-		cond_resched();
+	mnt_flush_nr++;
+	/*
+	 * Pairs with the barrier in mnt_rescan_work(): either that sees the mounts
+	 * that were made, or what follows sees where directories were renamed to.
+	 */
+	smp_mb();
+	rcu_read_lock();
+	list_for_each_entry(m, changed, to_notify) {
+		flush->foreign += MNT_WATCH_FOREIGN_EACH;
+		if (m->mnt_watch && m->mnt_watch->changed)
+			mnt_watch_report_place(m, flush);
+		mnt_watch_breathe(flush);
 	}
-	list_for_each_entry(object, &changed, watch.change.link) {
-		tell_state(&object->mount);
-		cond_resched();
+	list_for_each_entry(m, changed, to_notify) {
+		if (m->mnt_watch && m->mnt_watch->changed)
+			mnt_watch_report_state(m, flush);
+		mnt_watch_breathe(flush);
 	}
-	list_for_each_entry_safe(object, next, &changed, watch.change.link)
-		done_telling(&object->mount, dentries);
-	told_rename = NULL;
-	static_branch_slow_dec_deferred(&mnt_watched);
+	mnt_watch_forget(flush);
+	rcu_read_unlock();
 }
 
-static unsigned int depth_of(const struct dentry *dentry)
+/**
+ * mnt_watch_done - Take a mount off the list of changed ones
+ * @m: The mount, which has been reported.
+ * @dentries: Where to put dentries to be let go by shrink_dentry_list().
+ *
+ * If its attributes have changed again since, it is changed again.
+ *
+ * Context: As mnt_watch_report().
+ */
+void mnt_watch_done(struct mount *m, struct list_head *dentries)
 {
-	unsigned int depth = 0;
+	struct mount_watch *w = m->mnt_watch;
+	struct mnt_state now, reported;
 
-	for (; !IS_ROOT(dentry); dentry = dentry->d_parent)
-		depth++;
-	return depth;
-}
+	guard(mount_locked_reader)();
+	list_del_init(&m->to_notify);
+	if (!w || !w->changed)
+		return;
+	if (w->pinned)
+		dput_to_list(w->mountpoint, dentries);
+	w->pinned = false;
+	w->changed = false;
+	WRITE_ONCE(w->how, MNT_CHANGE_ATTR);
 
-/* Of two directories that a rename has locked, so that both stay where they are. */
-static struct dentry *common_ancestor(struct dentry *a, struct dentry *b)
-{
-	unsigned int a_depth = depth_of(a), b_depth = depth_of(b);
-
-	for (; a_depth > b_depth; a_depth--)
-		a = a->d_parent;
-	for (; b_depth > a_depth; b_depth--)
-		b = b->d_parent;
-	for (; a != b && !IS_ROOT(a); a = a->d_parent)
-		b = b->d_parent;
-	return a;
-}
-
-/* The nearest directory from @dentry upwards, below @top, that has been watched. */
-static struct dentry *next_watched(struct dentry *dentry, const struct dentry *top)
-{
-	for (; dentry != top && !IS_ROOT(dentry); dentry = dentry->d_parent)
-		if (READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED)
-			return dentry;
-	return NULL;
-}
-
-/* Has a mount a watch point from @dentry upwards, below @top? */
-static bool is_watched_between(struct mount *m, struct dentry *dentry,
-			       const struct dentry *top)
-{
-	struct place place = { .mnt = m };
-
-	guard(rcu)();
-	while ((dentry = next_watched(dentry, top))) {
-		place.dentry = dentry;
-		if (rhltable_lookup(&watch_points, &place, watch_point_params))
-			return true;
-		dentry = dentry->d_parent;
-	}
-	return false;
-}
-
-static void announce_renamed(struct mount *m, const struct renamedata *rd)
-{
-	struct mount *child;
-
-	list_for_each_entry(child, &m->mnt_mounts, mnt_child) {
-		cond_resched();
-		if (!is_subdir(child->mnt_mountpoint, rd->old_dentry) &&
-		    !(rd->flags & RENAME_EXCHANGE &&
-		      is_subdir(child->mnt_mountpoint, rd->new_dentry)))
-			continue;
-		scoped_guard(mount_locked_reader)
-			if (mnt_changing(child, MNT_CHANGE_RENAMED))
-				told_rename = rd;
+	now = mnt_state(m);
+	reported = w->state;
+	if (mnt_ns_is_watched(m->mnt_ns) && mnt_state_diff(&reported, &now)) {
+		mnt_watch_put_aside(m, w);
+		w->state = reported;
 	}
 }
 
-/* The part of mnt_renaming() for when there are watch points anywhere. */
-bool __mnt_renaming(const struct renamedata *rd)
+static struct rhlist_head *mnt_points_on(const struct dentry *dentry)
 {
-	struct dentry *from = rd->old_parent, *to = rd->new_parent;
-	const struct dentry *top = common_ancestor(from, to);
-	struct mount *m, *first = NULL;
-
-	if (!next_watched(from, top) && !next_watched(to, top))
-		return false;
-
-	/* Mounts of a namespace stay where they are until namespace_unlock(). */
-	namespace_lock();
-	scoped_guard(mount_locked_reader) {
-		for (m = from->d_sb->s_mounts; m; m = m->mnt_next_for_sb) {
-			if (!mnt_ns_is_watched(m->mnt_ns) ||
-			    !atomic_read(&mount_watch(m)->nr_points))
-				continue;
-			mount_watch(m)->next_renamed = first;
-			first = m;
-		}
-	}
-	for (m = first; m; m = mount_watch(m)->next_renamed) {
-		if (is_watched_between(m, from, top) ||
-		    is_watched_between(m, to, top))
-			announce_renamed(m, rd);
-		cond_resched();
-	}
-	return true;
+	return rhltable_lookup(&mnt_points_by_dentry, &dentry, mnt_by_dentry_params);
 }
 
-static void put_watch_point(struct watch_point *point)
+/* Take a watch point out of the namespace that its mount has left or that it leaves. */
+static void mnt_watch_leave_ns(struct watch_point *point)
 {
-	struct mount_watch *mw = mount_watch(point->place.mnt);
+	lockdep_assert_held(&mount_lock.lock);
+
+	point->place.mnt->mnt_ns->nr_watches -= point->nr_watches;
+	point->nr_watches = 0;
+	hlist_del_init_rcu(&point->in_ns);
+}
+
+/* Detach a watch point from its mount, and pin the superblock instead. */
+static void mnt_watch_detach(struct watch_point *point)
+{
+	struct mount *m = point->place.mnt;
+	struct mount_watch *w;
+
+	lockdep_assert_held(&mount_lock.lock);
+
+	if (!m)
+		return;
+	w = m->mnt_watch;
+	if (!hlist_unhashed(&point->in_ns))
+		mnt_watch_leave_ns(point);
+	hlist_del_init_rcu(&point->link);
+	if (point->place.dentry != m->mnt.mnt_root) {
+		rhltable_remove(&mnt_points_by_place, &point->by_place,
+				mnt_by_place_params);
+		WRITE_ONCE(w->nr_dirs, w->nr_dirs - 1);
+	} else if (rcu_access_pointer(w->root_point) == point) {
+		RCU_INIT_POINTER(w->root_point, NULL);
+	}
+	point->sb = m->mnt.mnt_sb;
+	atomic_inc(&point->sb->s_active);
+	/* Pairs with READ_ONCE() in mnt_rescan(): RCU keeps the mount for that. */
+	WRITE_ONCE(point->place.mnt, NULL);
+}
+
+static void mnt_put_watch_point(struct watch_point *point)
+{
+	struct dentry *dentry = point->place.dentry;
 
 	if (!refcount_dec_and_test(&point->usage))
 		return;
 
-	rhltable_remove(&watch_points, &point->node, watch_point_params);
-	scoped_guard(mount_locked_reader) {
-		list_del_init(&point->link);
-		hlist_del_init_rcu(&point->in_ns);
-	}
-	dput(point->place.dentry);
-	/* Pairs with mnt_wait_for_watch_points(): no access after it. */
-	if (atomic_dec_and_test(&mw->nr_points))
-		wake_up_var(&mw->nr_points);
-	/* Only now, so that who is to wait does. */
+	scoped_guard(mount_locked_reader)
+		mnt_watch_detach(point);
+	rhltable_remove(&mnt_points_by_dentry, &point->by_dentry, mnt_by_dentry_params);
+	/* mnt_add_watch_point() sets the flag after it adds to the table. */
+	spin_lock(&dentry->d_lock);
+	scoped_guard(rcu)
+		if (!mnt_points_on(dentry))
+			dentry->d_flags &= ~DCACHE_MOUNT_WATCHED;
+	spin_unlock(&dentry->d_lock);
+	dput(dentry);
+	/* The last one if the mount has gone meanwhile and nothing else uses it. */
+	deactivate_super(point->sb);
 	static_branch_slow_dec_deferred(&mnt_watched);
-	kfree_rcu(point, rcu);
+	kfree_rcu(point, watches.rcu);
 }
 
-/* Count a watch on a point, or one less.  A dying point has no namespace. */
-static void count_watch(struct watch_point *point, int by)
+/* Count a watch on a point, or one less, while its mount is in its namespace. */
+static void mnt_count_watch(struct watch_point *point, int by)
 {
-	struct mount *mnt = point->place.mnt;
+	const struct mount *m;
 
 	guard(mount_locked_reader)();
-	if (!IS_ERR_OR_NULL(mnt->mnt_ns)) {
+	m = point->place.mnt;
+	if (m && m->mnt_ns) {
 		point->nr_watches += by;
-		mnt->mnt_ns->nr_watches += by;
+		m->mnt_ns->nr_watches += by;
 	}
 }
 
-static void release_watch(struct watch *watch)
+static struct mnt_watch_share *mnt_find_share(const void *user, u64 ns_id)
+{
+	const struct mnt_share_key key = { .user = user, .ns_id = ns_id };
+
+	lockdep_assert_held(&mnt_watch_share_lock);
+
+	return rhashtable_lookup_fast(&mnt_watch_shares, &key, mnt_share_params);
+}
+
+static void mnt_give_share_back(const void *user, u64 ns_id)
+{
+	struct mnt_watch_share *share;
+
+	guard(spinlock)(&mnt_watch_share_lock);
+	share = mnt_find_share(user, ns_id);
+	if (--share->nr)
+		return;
+	rhashtable_remove_fast(&mnt_watch_shares, &share->node, mnt_share_params);
+	kfree(share);
+}
+
+static int mnt_take_share(const void *user, u64 ns_id, unsigned int most)
+{
+	struct mnt_watch_share *new __free(kfree) = kzalloc_obj(*new, GFP_KERNEL_ACCOUNT);
+	struct mnt_watch_share *share;
+	int err;
+
+	if (!new)
+		return -ENOMEM;
+
+	guard(spinlock)(&mnt_watch_share_lock);
+	share = mnt_find_share(user, ns_id);
+	if (!share) {
+		new->key.user = user;
+		new->key.ns_id = ns_id;
+		err = rhashtable_insert_fast(&mnt_watch_shares, &new->node,
+					     mnt_share_params);
+		if (err)
+			return err;
+		share = no_free_ptr(new);
+	}
+	if (share->nr >= most)
+		return -ENOSPC;
+	share->nr++;
+	return 0;
+}
+
+static void mnt_give_shares_back(const void *share, const struct user_struct *user,
+				 u64 ns_id)
+{
+	if (!share)
+		return;
+	mnt_give_share_back(share, ns_id);
+	mnt_give_share_back(share, 0);
+	mnt_give_share_back(user, 0);
+}
+
+/*
+ * Have a watch count for its owner, if that has no CAP_SYS_RESOURCE.  A user who gets
+ * namespaces made by a set-user-ID program has a share in each, but not more in all.
+ */
+static int mnt_take_shares(const struct watch *watch, u64 ns_id)
+{
+	const struct user_struct *user = watch->cred->user;
+	const void *share = watch->share;
+	int err;
+
+	if (!share)
+		return 0;
+	err = mnt_take_share(share, ns_id, MNT_WATCH_SHARE);
+	if (err)
+		return err;
+	err = mnt_take_share(share, 0, MNT_WATCH_SHARE_ALL);
+	if (err)
+		goto give_back_in_ns;
+	err = mnt_take_share(user, 0, MNT_WATCH_SHARE_ALL);
+	if (err)
+		goto give_back;
+	return 0;
+
+give_back:
+	mnt_give_share_back(share, 0);
+give_back_in_ns:
+	mnt_give_share_back(share, ns_id);
+	return err;
+}
+
+static void mnt_release_watch(struct watch *watch)
 {
 	struct watch_point *point = watch->private;
 
-	count_watch(point, -1);
-	put_watch_point(point);
+	mnt_give_shares_back(watch->share, watch->cred->user, point->ns_id);
+	mnt_count_watch(point, -1);
+	mnt_put_watch_point(point);
 }
 
-static void kill_watch_point(struct watch_point *point)
+static void mnt_kill_watch_point(struct watch_point *point)
 {
+	kill_watch_list(&point->watches);
 	remove_watch_from_object(&point->watches, NULL, point->id, true);
-	put_watch_point(point);
+	mnt_put_watch_point(point);
 }
 
-/* The part of mnt_umount_watch_points() for when there are some anywhere. */
-void __mnt_umount_watch_points(struct mount *m)
+/* The part of mnt_watch_umount() for when there are watch points anywhere. */
+void __mnt_watch_umount(struct mount *m)
 {
-	struct watch_point *point, *next;
-
-	list_for_each_entry_safe(point, next, &mount_watch(m)->points, link) {
-		list_del_init(&point->link);
-		hlist_del_init_rcu(&point->in_ns);
-		m->mnt_ns->nr_watches -= point->nr_watches;
-		/* If it has no watch left, put_watch_point() is on its way. */
-		if (point->nr_watches && refcount_inc_not_zero(&point->usage))
-			list_add_tail(&point->link, &mnt_dying_watch_points);
-	}
-}
-
-/**
- * mnt_take_dying_watch_points - Get what mnt_kill_watch_points() is to kill
- * @dying: Where to put them.
- *
- * Context: namespace_sem held exclusively.
- */
-void mnt_take_dying_watch_points(struct list_head *dying)
-{
-	list_splice_init(&mnt_dying_watch_points, dying);
-}
-
-/**
- * mnt_kill_watch_points - Remove all watches of watch points
- * @dying: From mnt_take_dying_watch_points().
- *
- * Context: Process context.  The inodes that rmdir() and rename() lock may be.
- */
-void mnt_kill_watch_points(struct list_head *dying)
-{
-	struct watch_point *point, *next;
-
-	list_for_each_entry_safe(point, next, dying, link) {
-		list_del_init(&point->link);
-		kill_watch_point(point);
-	}
-}
-
-/* The part of mnt_wait_for_watch_points() for when there are some anywhere. */
-void __mnt_wait_for_watch_points(struct mount *m)
-{
-	atomic_t *nr_points = &mount_watch(m)->nr_points;
-
-	/* Pairs with the atomic_dec_and_test() in put_watch_point(). */
-	wait_var_event(nr_points, !atomic_read_acquire(nr_points));
-}
-
-/* Find the watch point on a directory of a mount and take a reference. */
-static struct watch_point *get_watch_point(struct mount *mnt, struct dentry *dentry)
-{
-	const struct place place = { .mnt = mnt, .dentry = dentry };
-	struct rhlist_head *pos, *points;
 	struct watch_point *point;
+	struct hlist_node *next;
 
-	guard(rcu)();
-	points = rhltable_lookup(&watch_points, &place, watch_point_params);
-	rhl_for_each_entry_rcu(point, pos, points, node) {
-		if (refcount_inc_not_zero(&point->usage))
-			return point;
+	hlist_for_each_entry_safe(point, next, &m->mnt_watch->points, link) {
+		/* With a watch on it, the mount is on notify_list. */
+		if (point->nr_watches && refcount_inc_not_zero(&point->usage)) {
+			mnt_watch_leave_ns(point);
+			hlist_add_head(&point->in_ns, &mnt_dying_points);
+		} else {
+			/* Others are about to let go of it, when the mount may have gone. */
+			mnt_watch_detach(point);
+		}
 	}
+}
+
+/**
+ * mnt_watch_flush_end - Remove the watches of unmounted mounts, and wake readers
+ * @flush: From mnt_watch_flush_begin().
+ *
+ * Context: Process context, without mount_lock and namespace_sem.  The inodes that
+ * rmdir() and rename() lock may be locked.  The mounts are still there.
+ */
+void mnt_watch_flush_end(struct mnt_watch_flush *flush)
+{
+	struct watch_point *point;
+	struct hlist_node *next;
+
+	hlist_for_each_entry_safe(point, next, &flush->dying, in_ns) {
+		hlist_del_init(&point->in_ns);
+		scoped_guard(mount_locked_reader)
+			mnt_watch_detach(point);
+		mnt_kill_watch_point(point);
+	}
+	watch_queue_wake(&flush->wake);
+}
+
+static struct watch_point *mnt_get_live_point(struct rhlist_head *points)
+{
+	struct watch_point *point;
+	struct rhlist_head *pos;
+
+	rhl_for_each_entry_rcu(point, pos, points, by_dentry)
+		if (!READ_ONCE(point->watches.dead) && refcount_inc_not_zero(&point->usage))
+			return point;
 	return NULL;
 }
 
 /**
- * mnt_directory_removed - Kill the watch points on a directory
+ * mnt_directory_removed - Remove the watches on a directory
  * @dentry: The directory, after dont_mount().  The caller holds a reference.
  *
- * Context: Process context.  The inode of the directory is locked, so that
- * nobody adds a watch.
+ * Context: Process context.  May sleep.  Nothing is added after dont_mount().
  */
 void mnt_directory_removed(struct dentry *dentry)
 {
-	struct watch_point *point, *removed = NULL;
-	struct mount *m;
+	struct watch_point *point;
 
-	if (likely(!(dentry->d_flags & DCACHE_MOUNT_WATCHED)))
-		return;
-
-	scoped_guard(mount_locked_reader) {
-		for (m = dentry->d_sb->s_mounts; m; m = m->mnt_next_for_sb) {
-			if (!atomic_read(&mount_watch(m)->nr_points))
-				continue;
-			point = get_watch_point(m, dentry);
-			if (point) {
-				point->next_removed = removed;
-				removed = point;
-			}
-		}
-	}
-
-	while ((point = removed)) {
-		removed = point->next_removed;
-		kill_watch_point(point);
+	/* dont_mount() and mnt_add_watch_point() both held d_lock. */
+	while (unlikely(READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED)) {
+		scoped_guard(rcu)
+			point = mnt_get_live_point(mnt_points_on(dentry));
+		if (!point)
+			break;
+		mnt_kill_watch_point(point);
 	}
 }
 
+/**
+ * d_count_unwatched - Count the references to a dentry, but not those of watches
+ * @dentry: The dentry, to which the caller holds a reference.
+ *
+ * So that a watch keeps nothing from being taken for unused.  A watch that is just
+ * being removed may count.
+ *
+ * Context: Any.
+ * Return: The number of other references.
+ */
+unsigned int d_count_unwatched(const struct dentry *dentry)
+{
+	const struct watch_point *point;
+	struct rhlist_head *pos;
+	unsigned int count;
+
+	if (likely(!(READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED)))
+		return d_count(dentry);
+
+	guard(rcu)();
+	count = d_count(dentry);
+	rhl_for_each_entry_rcu(point, pos, mnt_points_on(dentry), by_dentry)
+		count--;
+	return count;
+}
+EXPORT_SYMBOL_GPL(d_count_unwatched);
+
+/*
+ * Have those list again who watch a directory that a rename crossed.  The root of a
+ * mount has all below it that is mounted on the mount, wherever that is.
+ */
+static void mnt_rescan(const struct dentry *dentry, struct watch_queue **wake)
+{
+	struct watch_point *point;
+	struct rhlist_head *pos;
+
+	guard(rcu)();
+	rhl_for_each_entry_rcu(point, pos, mnt_points_on(dentry), by_dentry) {
+		const struct mount *m = READ_ONCE(point->place.mnt);
+
+		if (m && dentry != m->mnt.mnt_root && !list_empty(&m->mnt_mounts))
+			mnt_watch_post_rescan(point, wake);
+	}
+}
+
+static void mnt_rescan_work(struct work_struct *work)
+{
+	struct watch_point *point, *next;
+	struct watch_queue *wake = NULL;
+	struct llist_node *due;
+	int what;
+
+	due = llist_reverse_order(llist_del_all(&mnt_rescans));
+	llist_for_each_entry_safe(point, next, due, rescan) {
+		/*
+		 * Pairs with mnt_watch_rescan_later(): what comes after this is another
+		 * work.  And with the barrier in mnt_watch_report().
+		 */
+		what = atomic_xchg(&point->rescanning, 0);
+		if (what & RESCAN_CROSSED)
+			mnt_rescan(point->place.dentry, &wake);
+		if (what & RESCAN_ITSELF)
+			mnt_watch_post_rescan(point, &wake);
+		mnt_put_watch_point(point);
+		cond_resched();
+	}
+	watch_queue_wake(&wake);
+}
+
+/* Note that a rename crossed a directory.  One of its watch points stands for all. */
+static void mnt_watch_crossed(const struct dentry *dentry)
+{
+	struct watch_point *point;
+	struct rhlist_head *pos;
+
+	if (!(READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED))
+		return;
+	rhl_for_each_entry_rcu(point, pos, mnt_points_on(dentry), by_dentry)
+		if (mnt_watch_rescan_later(point, RESCAN_CROSSED))
+			return;
+}
+
+static unsigned int mnt_dentry_depth(const struct dentry *dentry, bool *watched)
+{
+	unsigned int depth;
+
+	for (depth = 0; !IS_ROOT(dentry); depth++) {
+		*watched |= READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED;
+		dentry = READ_ONCE(dentry->d_parent);
+	}
+	return depth;
+}
+
+/*
+ * The part of mnt_dentry_moved() for when there are watch points anywhere.
+ *
+ * What is crossed is what lies above one of the parents but not above the other.  If
+ * that changes meanwhile, by another move, that one looks as well.
+ */
+void __mnt_dentry_moved(const struct dentry *from, const struct dentry *to)
+{
+	unsigned int from_depth, to_depth;
+	bool watched = false;
+
+	/*
+	 * Pairs with the barrier in mnt_add_watch_point(): either this sees the flag,
+	 * or whoever set the watch sees where the dentry went.
+	 */
+	smp_mb();
+	guard(rcu)();
+	from_depth = mnt_dentry_depth(from, &watched);
+	to_depth = mnt_dentry_depth(to, &watched);
+	if (!watched)
+		return;
+
+	for (; from_depth > to_depth; from_depth--) {
+		mnt_watch_crossed(from);
+		from = READ_ONCE(from->d_parent);
+	}
+	for (; to_depth > from_depth; to_depth--) {
+		mnt_watch_crossed(to);
+		to = READ_ONCE(to->d_parent);
+	}
+	for (; from != to && from_depth; from_depth--) {
+		mnt_watch_crossed(from);
+		mnt_watch_crossed(to);
+		from = READ_ONCE(from->d_parent);
+		to = READ_ONCE(to->d_parent);
+	}
+}
+
+/* Find the watch point on a directory of a mount and take a reference. */
+static struct watch_point *mnt_get_watch_point(struct mount *mnt, struct dentry *dentry)
+{
+	struct mount_watch *w = READ_ONCE(mnt->mnt_watch);
+	struct watch_point *point;
+	struct rhlist_head *pos;
+
+	guard(rcu)();
+	if (dentry == mnt->mnt.mnt_root) {
+		point = w ? rcu_dereference(w->root_point) : NULL;
+		return point && refcount_inc_not_zero(&point->usage) ? point : NULL;
+	}
+	rhl_for_each_entry_rcu(point, pos, mnt_points_at(mnt, dentry), by_place)
+		if (refcount_inc_not_zero(&point->usage))
+			return point;
+	return NULL;
+}
+
 /* May the current task watch a directory?  namespace_sem is held. */
-static int may_watch(const struct path *path, const struct path *root)
+static int mnt_may_watch(const struct path *path, const struct path *root)
 {
 	struct mount *m = real_mount(path->mnt);
 	struct mnt_namespace *ns = m->mnt_ns;
@@ -909,7 +1296,7 @@ static int may_watch(const struct path *path, const struct path *root)
 }
 
 /* Of a watch point that nobody has seen, or NULL. */
-static void free_watch_point(struct watch_point *point)
+static void mnt_free_watch_point(struct watch_point *point)
 {
 	if (!point)
 		return;
@@ -917,10 +1304,10 @@ static void free_watch_point(struct watch_point *point)
 	kfree(point);
 }
 
-DEFINE_FREE(free_watch_point, struct watch_point *, free_watch_point(_T))
+DEFINE_FREE(mnt_free_watch_point, struct watch_point *, mnt_free_watch_point(_T))
 
 /* May sleep, and is called without locks as the kernel may be patched. */
-static struct watch_point *new_watch_point(const struct path *path)
+static struct watch_point *mnt_new_watch_point(const struct path *path, u64 ns_id)
 {
 	struct mount *m = real_mount(path->mnt);
 	struct watch_point *point;
@@ -928,137 +1315,229 @@ static struct watch_point *new_watch_point(const struct path *path)
 	point = kzalloc_obj(*point, GFP_KERNEL_ACCOUNT);
 	if (!point)
 		return NULL;
-	INIT_LIST_HEAD(&point->link);
 	point->place.mnt = m;
 	point->place.dentry = path->dentry;
 	point->id = m->mnt_id_unique;
+	point->ns_id = ns_id;
 	refcount_set(&point->usage, 1);
-	init_watch_list(&point->watches, release_watch);
+	init_watch_list(&point->watches, mnt_release_watch);
 	static_branch_deferred_inc(&mnt_watched);
 	return point;
 }
 
-static int add_watch_point(struct watch_point *point)
+/*
+ * Add a watch point to the directory that it was made for.  On failure it is gone.
+ *
+ * Context: namespace_sem held exclusively.
+ */
+static int mnt_add_watch_point(struct watch_point *point)
 {
-	struct mount *mnt = point->place.mnt;
-	struct dentry *dentry = point->place.dentry;
+	struct dentry *dentry = dget(point->place.dentry);
+	struct mount *m = point->place.mnt;
+	bool on_root = dentry == m->mnt.mnt_root, removed;
+	struct mount_watch *w = m->mnt_watch;
 	int err;
 
-	err = rhltable_insert(&watch_points, &point->node, watch_point_params);
-	if (err)
+	err = rhltable_insert(&mnt_points_by_dentry, &point->by_dentry,
+			      mnt_by_dentry_params);
+	if (!err && !on_root) {
+		err = rhltable_insert(&mnt_points_by_place, &point->by_place,
+				      mnt_by_place_params);
+		if (err)
+			rhltable_remove(&mnt_points_by_dentry, &point->by_dentry,
+					mnt_by_dentry_params);
+	}
+	if (err) {
+		/* RCU readers may have seen it. */
+		dput(dentry);
+		static_branch_slow_dec_deferred(&mnt_watched);
+		kfree_rcu(point, watches.rcu);
 		return err;
-	atomic_inc(&mount_watch(mnt)->nr_points);
+	}
 
-	guard(mount_locked_reader)();
-	dget(dentry);
-	list_add_tail(&point->link, &mount_watch(mnt)->points);
-	hlist_add_head_rcu(&point->in_ns, &mnt->mnt_ns->watch_points);
+	scoped_guard(mount_locked_reader) {
+		hlist_add_head_rcu(&point->link, &w->points);
+		hlist_add_head_rcu(&point->in_ns, &m->mnt_ns->watch_points);
+		if (on_root)
+			rcu_assign_pointer(w->root_point, point);
+		else
+			WRITE_ONCE(w->nr_dirs, w->nr_dirs + 1);
+	}
+
+	/* rmdir() sets the one flag, and looks at the other after that. */
+	spin_lock(&dentry->d_lock);
+	removed = cant_mount(dentry);
+	if (!removed)
+		dentry->d_flags |= DCACHE_MOUNT_WATCHED;
+	spin_unlock(&dentry->d_lock);
+	/* Pairs with the barrier in __mnt_dentry_moved(). */
+	smp_mb();
+	if (removed) {
+		mnt_put_watch_point(point);
+		return -ENOENT;
+	}
 	return 0;
 }
 
-/**
- * d_count_unwatched - Count the references to a dentry, but not those of watches
- * @dentry: The dentry, to which the caller holds a reference.
- *
- * So that a watch keeps nothing from being taken for unused.  A watch that is just
- * being removed may count.
- *
- * Context: Process context, without any of mount_lock, rename_lock and d_lock.
- * Return: The number of other references.
- */
-unsigned int d_count_unwatched(const struct dentry *dentry)
-{
-	const struct watch_point *point;
-	const struct mount *m;
-	unsigned int count;
-
-	if (likely(!(READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED)))
-		return d_count(dentry);
-
-	guard(mount_locked_reader)();
-	count = d_count(dentry);
-	for (m = dentry->d_sb->s_mounts; m; m = m->mnt_next_for_sb)
-		list_for_each_entry(point, &mount_watch(m)->points, link)
-			count -= point->place.dentry == dentry;
-	return count;
-}
-EXPORT_SYMBOL_GPL(d_count_unwatched);
-
 /*
- * May the owner of a watch have one more in a namespace?  Each change of a mount
- * may have to be told to all of them before the next can be made, so a user has
- * the same share as on a single object.
+ * Add a watch to the watch point of a directory, which becomes *@new if it has none.
+ *
+ * Context: namespace_sem held exclusively.
  */
-static bool mnt_ns_has_room(const struct mnt_namespace *ns, const struct watch *watch)
+static int mnt_add_watch(const struct path *path, struct watch *watch,
+			 struct watch_point **new)
 {
-	const struct watch_point *point;
-	unsigned int nr = 0;
-
-	if (READ_ONCE(ns->nr_watches) < WATCH_SHARE_MAX || !watch->share)
-		return true;
-
-	guard(rcu)();
-	hlist_for_each_entry_rcu(point, &ns->watch_points, in_ns)
-		nr += watch_list_share(&point->watches, watch);
-	return nr < WATCH_SHARE_MAX;
-}
-
-/*
- * Add a watch to the watch point of a directory, which becomes @new if it has
- * none.  To be called with the inode of the directory and namespace_sem locked.
- */
-static int add_watch(const struct path *path, struct watch *watch,
-		     struct watch_point **new)
-{
-	struct mount *mnt = real_mount(path->mnt);
+	struct mount *m = real_mount(path->mnt);
 	struct watch_point *point;
 	int err;
 
-	if (!mnt_ns_has_room(mnt->mnt_ns, watch))
-		return -ENOSPC;
+	/* It was in an anonymous one when the owner's share was taken. */
+	if ((*new)->ns_id != m->mnt_ns->ns.ns_id)
+		return -EINVAL;
 
-	point = get_watch_point(mnt, path->dentry);
+	point = mnt_get_watch_point(m, path->dentry);
 	if (!point) {
-		err = add_watch_point(*new);
+		point = no_free_ptr(*new);
+		err = mnt_add_watch_point(point);
 		if (err)
 			return err;
-		point = *new;
-		*new = NULL;
 	}
 
 	watch->private = point;
 	watch->id = point->id;
-	count_watch(point, 1);
+	mnt_count_watch(point, 1);
 	err = add_watch_to_object(watch, &point->watches);
-	if (err)
-		release_watch(watch);
+	if (err) {
+		mnt_count_watch(point, -1);
+		mnt_put_watch_point(point);
+	}
 	return err;
 }
 
-/*
- * Have whoever removes a directory, or renames something into or out of it, look for
- * a watch point.  The kernel is patched by then for that to happen.
- */
-static int mark_watched(struct dentry *dentry)
-{
-	struct mutex *renames = &dentry->d_sb->s_vfs_rename_mutex;
+/* What mounts are to have that have no struct mount_watch. */
+struct mnt_watch_supply {
+	struct mount_watch *first;	/* Linked by their first word */
+	unsigned int missing;
+};
 
-	if (mutex_lock_killable(renames))
-		return -EINTR;
-	spin_lock(&dentry->d_lock);
-	dentry->d_flags |= DCACHE_MOUNT_WATCHED;
-	spin_unlock(&dentry->d_lock);
-	mutex_unlock(renames);
+static void mnt_watch_supply_free(struct mnt_watch_supply *supply)
+{
+	struct mount_watch *w;
+
+	while ((w = supply->first)) {
+		supply->first = *(struct mount_watch **)w;
+		kfree(w);
+	}
+}
+
+/* Context: Process context without locks.  May sleep. */
+static int mnt_watch_supply_fill(struct mnt_watch_supply *supply)
+{
+	struct mount_watch *w;
+
+	for (; supply->missing; supply->missing--) {
+		w = kzalloc_obj(*w, GFP_KERNEL_ACCOUNT);
+		if (!w)
+			return -ENOMEM;
+		*(struct mount_watch **)w = supply->first;
+		supply->first = w;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
 	return 0;
 }
 
-static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
-			int watch_id)
+/*
+ * Make a namespace watchable, if there is enough for all of its mounts; otherwise count
+ * what is missing.  This looks at all mounts once or twice in the life of a namespace.
+ *
+ * Context: namespace_sem held exclusively.
+ */
+static bool mnt_watch_supply_ns(struct mnt_watch_supply *supply, struct mnt_namespace *ns)
 {
-	struct watch_point *point __free(free_watch_point) = NULL;
-	struct inode *inode = d_inode(path->dentry);
-	struct watch *watch __free(kfree) = NULL;
+	struct rb_node *node;
+
+	if (ns->watchable)
+		return true;
+
+	for (node = ns->mnt_first_node; node; node = rb_next(node)) {
+		struct mount *m = rb_entry(node, struct mount, mnt_node);
+		struct mount_watch *w = supply->first;
+
+		if (m->mnt_watch)
+			continue;
+		if (!w) {
+			supply->missing++;
+			continue;
+		}
+		supply->first = *(struct mount_watch **)w;
+		*(struct mount_watch **)w = NULL;
+		m->mnt_watch = w;
+	}
+	ns->watchable = !supply->missing;
+	return ns->watchable;
+}
+
+/* The part of mnt_watch_prepare() for namespaces that are watchable. */
+int __mnt_watch_prepare(struct mount *tree)
+{
+	struct mount *m;
+
+	for (m = tree; m; m = next_mnt(m, tree)) {
+		if (m->mnt_watch)
+			continue;
+		m->mnt_watch = kzalloc_obj(*m->mnt_watch, GFP_KERNEL_ACCOUNT);
+		if (!m->mnt_watch)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The ID of the mount namespace of a path, 0 if there is none. */
+static u64 mnt_ns_id_of(const struct path *path)
+{
+	const struct mnt_namespace *ns;
+
+	guard(rcu)();
+	ns = READ_ONCE(real_mount(path->mnt)->mnt_ns);
+	return IS_ERR_OR_NULL(ns) ? 0 : ns->ns.ns_id;
+}
+
+static int mnt_watch_path(const struct path *path, struct watch *watch, u64 ns_id)
+{
+	struct watch_point *point __free(mnt_free_watch_point) = NULL;
+	struct mount *m = real_mount(path->mnt);
 	struct path root __free(path_put) = {};
+	struct mnt_watch_supply supply = {};
+	int err;
+
+	/* Nothing waits for memory, and no path is put, under the locks. */
+	point = mnt_new_watch_point(path, ns_id);
+	if (!point)
+		return -ENOMEM;
+	get_fs_root(current->fs, &root);
+
+	do {
+		err = mnt_watch_supply_fill(&supply);
+		if (err)
+			break;
+		scoped_guard(namespace_excl) {
+			err = mnt_may_watch(path, &root);
+			if (!err && mnt_watch_supply_ns(&supply, m->mnt_ns))
+				err = mnt_add_watch(path, watch, &point);
+		}
+	} while (!err && supply.missing);
+	mnt_watch_supply_free(&supply);
+	return err;
+}
+
+static int mnt_watch(const struct path *path, struct watch_queue *wqueue, int watch_id)
+{
+	struct watch *watch __free(kfree) = NULL;
+	const struct user_struct *user;
+	u64 ns_id = mnt_ns_id_of(path);
+	const void *share;
 	int err;
 
 	watch = kzalloc_obj(*watch, GFP_KERNEL_ACCOUNT);
@@ -1071,23 +1550,19 @@ static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
 	err = security_watch_mount(watch, path);
 	if (err)
 		return err;
-
-	/* Nothing waits for memory, and no path is put, under the locks. */
-	point = new_watch_point(path);
-	if (!point)
-		return -ENOMEM;
-	err = mark_watched(path->dentry);
-	if (err)
-		return err;
 	err = set_watch_owner(watch);
 	if (err)
 		return err;
-	get_fs_root(current->fs, &root);
 
-	inode_lock(inode);
-	scoped_guard(namespace_excl)
-		err = may_watch(path, &root) ?: add_watch(path, watch, &point);
-	inode_unlock(inode);
+	/* On failure they may be gone with the credentials, but are only compared. */
+	share = watch->share;
+	user = watch->cred->user;
+	err = mnt_take_shares(watch, ns_id);
+	if (!err) {
+		err = mnt_watch_path(path, watch, ns_id);
+		if (err)
+			mnt_give_shares_back(share, user, ns_id);
+	}
 	if (!err)
 		retain_and_null_ptr(watch);
 	else if (watch->cred)
@@ -1095,16 +1570,16 @@ static int watch_mounts(const struct path *path, struct watch_queue *wqueue,
 	return err;
 }
 
-static int unwatch_mounts(const struct path *path, struct watch_queue *wqueue)
+static int mnt_unwatch(const struct path *path, struct watch_queue *wqueue)
 {
 	struct watch_point *point;
 	int err;
 
-	point = get_watch_point(real_mount(path->mnt), path->dentry);
+	point = mnt_get_watch_point(real_mount(path->mnt), path->dentry);
 	if (!point)
 		return -EBADSLT;
 	err = remove_watch_from_object(&point->watches, wqueue, point->id, false);
-	put_watch_point(point);
+	mnt_put_watch_point(point);
 	return err;
 }
 
@@ -1121,8 +1596,8 @@ static int unwatch_mounts(const struct path *path, struct watch_queue *wqueue)
  * not open; -ENOTDIR; -EACCES if the caller may not search the directory; -EPERM
  * if it is in another mount namespace or cannot be reached from the root of the
  * caller, who has no CAP_SYS_ADMIN in the user namespace of the mount namespace;
- * -ENOENT if the directory was removed; -ENOSPC if there are too many watches in
- * the mount namespace, for a caller without CAP_SYS_RESOURCE; -EBUSY if the queue
+ * -ENOENT if the directory was removed; -ENOSPC if the caller has too many watches
+ * in the mount namespace or in all, without CAP_SYS_RESOURCE; -EBUSY if the queue
  * watches it already; -EBADSLT if there is no watch to remove; what the lookup,
  * the security policy and add_watch_to_object() say.
  */
@@ -1153,17 +1628,19 @@ SYSCALL_DEFINE5(mount_notify, int, dfd, const char __user *, filename,
 	if (IS_ERR(wqueue))
 		return PTR_ERR(wqueue);
 	if (watch_id >= 0)
-		err = watch_mounts(&path, wqueue, watch_id);
+		err = mnt_watch(&path, wqueue, watch_id);
 	else
-		err = unwatch_mounts(&path, wqueue);
+		err = mnt_unwatch(&path, wqueue);
 	put_watch_queue(wqueue);
 	return err;
 }
 
 static int __init mount_watch_init(void)
 {
-	if (rhltable_init(&watch_points, &watch_point_params))
-		panic("Failed to allocate the table of watched mounts\n");
+	if (rhltable_init(&mnt_points_by_place, &mnt_by_place_params) ||
+	    rhltable_init(&mnt_points_by_dentry, &mnt_by_dentry_params) ||
+	    rhashtable_init(&mnt_watch_shares, &mnt_share_params))
+		panic("Failed to allocate the tables of watches on mounts\n");
 	return 0;
 }
 fs_initcall(mount_watch_init);

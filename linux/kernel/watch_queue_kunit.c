@@ -18,6 +18,8 @@
 struct counter {
 	struct watch_queue		wqueue;
 	unsigned int			records;
+	unsigned int			taken;		/* By the reader */
+	unsigned int			wakeups;
 	unsigned int			lost;
 	u32				lost_type;
 	struct watch_notification	last;
@@ -40,10 +42,22 @@ static bool counter_match(const void *filter, const struct watch_notification *n
 	return n->subtype == *(const u8 *)filter;
 }
 
-static void counter_post(struct watch_queue *wqueue, const struct watch_notification *n)
+static bool counter_post(struct watch_queue *wqueue, const struct watch_notification *n)
 {
 	to_counter(wqueue)->records++;
 	to_counter(wqueue)->last = *n;
+	return true;
+}
+
+static void counter_wake(struct watch_queue *wqueue)
+{
+	to_counter(wqueue)->wakeups++;
+}
+
+static bool counter_unread(struct watch_queue *wqueue, u32 *head)
+{
+	*head = to_counter(wqueue)->records;
+	return to_counter(wqueue)->taken != *head;
 }
 
 static void counter_lose(struct watch_queue *wqueue, u32 type)
@@ -59,6 +73,8 @@ static void counter_nothing(struct watch_queue *wqueue)
 static const struct watch_queue_ops counter_ops = {
 	.match		= counter_match,
 	.post		= counter_post,
+	.wake		= counter_wake,
+	.unread		= counter_unread,
 	.lose		= counter_lose,
 	.close		= counter_nothing,
 	.release	= counter_nothing,
@@ -388,6 +404,80 @@ static void test_loss(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, q->lost, 2);
 }
 
+/* Records in a row wake each queue once, when that is asked for. */
+static void test_batch(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct watch_queue *wake = NULL;
+	struct watch_notification n = {
+		.type		= WATCH_TYPE_KEY_NOTIFY,
+		.info		= watch_sizeof(n),
+	};
+	int i;
+
+	KUNIT_ASSERT_EQ(test, add(test, 0, NULL, ULONG_MAX, NULL), 0);
+	KUNIT_ASSERT_EQ(test, add(test, 1, NULL, ULONG_MAX, NULL), 0);
+	for (i = 0; i < 3; i++)
+		post_watch_notification_batch(&f->list, &n, OBJECT, &wake);
+	KUNIT_EXPECT_EQ(test, f->queues[0].records, 3);
+	KUNIT_EXPECT_EQ(test, f->queues[0].wakeups, 0);
+	KUNIT_EXPECT_EQ(test, f->queues[1].wakeups, 0);
+
+	/* One that is closed meanwhile is not woken. */
+	watch_queue_clear(&f->queues[1].wqueue);
+	watch_queue_wake(&wake);
+	KUNIT_EXPECT_NULL(test, wake);
+	KUNIT_EXPECT_EQ(test, f->queues[0].wakeups, 1);
+	KUNIT_EXPECT_EQ(test, f->queues[1].wakeups, 0);
+
+	/* It can be put on a list again, and others wake it at once. */
+	post_watch_notification_batch(&f->list, &n, OBJECT, &wake);
+	post(f, 0);
+	KUNIT_EXPECT_EQ(test, f->queues[0].wakeups, 2);
+	watch_queue_wake(&wake);
+	KUNIT_EXPECT_EQ(test, f->queues[0].wakeups, 3);
+}
+
+static void post_once(struct fixture *f, u64 id)
+{
+	struct watch_queue *wake = NULL;
+	struct watch_notification n = {
+		.type		= WATCH_TYPE_KEY_NOTIFY,
+		.info		= watch_sizeof(n),
+	};
+
+	post_watch_notification_once(&f->list, &n, id, &wake);
+	watch_queue_wake(&wake);
+}
+
+/* A record that need not be there twice in a row. */
+static void test_once(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct counter *q = &f->queues[0];
+
+	KUNIT_ASSERT_EQ(test, add(test, 0, NULL, ULONG_MAX, NULL), 0);
+	KUNIT_ASSERT_EQ(test, add_on(test, OBJECT + 1, 0, NULL, ULONG_MAX, NULL), 0);
+	post_once(f, OBJECT);
+	post_once(f, OBJECT);
+	KUNIT_EXPECT_EQ(test, q->records, 1);
+
+	/* The reader took it, */
+	q->taken = q->records;
+	post_once(f, OBJECT);
+	KUNIT_EXPECT_EQ(test, q->records, 2);
+	/* there is another one behind it, */
+	post(f, 0);
+	post_once(f, OBJECT);
+	KUNIT_EXPECT_EQ(test, q->records, 4);
+	/* or it is that of another object. */
+	post_once(f, OBJECT + 1);
+	post_once(f, OBJECT + 1);
+	KUNIT_EXPECT_EQ(test, q->records, 5);
+	post_once(f, OBJECT);
+	KUNIT_EXPECT_EQ(test, q->records, 6);
+}
+
 static struct kunit_case watch_queue_test_cases[] = {
 	KUNIT_CASE(test_shared_cred),
 	KUNIT_CASE(test_object_bound),
@@ -398,6 +488,8 @@ static struct kunit_case watch_queue_test_cases[] = {
 	KUNIT_CASE(test_drop),
 	KUNIT_CASE(test_removal),
 	KUNIT_CASE(test_loss),
+	KUNIT_CASE(test_batch),
+	KUNIT_CASE(test_once),
 	{}
 };
 

@@ -143,41 +143,51 @@ static bool pipe_watch_queue_note_loss(struct pipe_inode_info *pipe)
 	return true;
 }
 
+/* The pipe can be read: wake whoever waits for that. */
+static void pipe_watch_queue_wake(struct watch_queue *wqueue)
+{
+	struct pipe_inode_info *pipe = to_pipe_watch_queue(wqueue)->pipe;
+
+	wake_up_interruptible_sync_poll(&pipe->rd_wait, EPOLLIN | EPOLLRDNORM);
+	kill_fasync(&pipe->fasync_readers, SIGIO, POLL_IN);
+}
+
 /*
  * Store a record, or note that one was lost: for want of room, or because it
- * could not be made (NULL).
+ * could not be made (NULL).  True if readers are to be woken, which happens for
+ * each record, as several may read.
  *
  * Must be called with the watch_queue lock held, which guarantees that the pipe
  * hasn't been released and that interrupts are off.
  */
-static void pipe_watch_queue_tell(struct watch_queue *wqueue,
-				  const struct watch_notification *n)
+static bool pipe_watch_queue_add(struct watch_queue *wqueue,
+				 const struct watch_notification *n)
 {
 	struct pipe_watch_queue *pq = to_pipe_watch_queue(wqueue);
 	struct pipe_inode_info *pipe = pq->pipe;
-	bool readable;
 
-	spin_lock(&pipe->rd_wait.lock);
-	readable = n && pipe_watch_queue_store(pq, n);
-	if (!readable)
-		readable = pipe_watch_queue_note_loss(pipe);
-	if (readable)
-		wake_up_interruptible_sync_poll_locked(&pipe->rd_wait,
-						       EPOLLIN | EPOLLRDNORM);
-	spin_unlock(&pipe->rd_wait.lock);
-	if (readable)
-		kill_fasync(&pipe->fasync_readers, SIGIO, POLL_IN);
+	guard(spinlock)(&pipe->rd_wait.lock);
+	return (n && pipe_watch_queue_store(pq, n)) || pipe_watch_queue_note_loss(pipe);
 }
 
-static void pipe_watch_queue_post(struct watch_queue *wqueue,
+static bool pipe_watch_queue_post(struct watch_queue *wqueue,
 				  const struct watch_notification *n)
 {
-	pipe_watch_queue_tell(wqueue, n);
+	return pipe_watch_queue_add(wqueue, n);
 }
 
 static void pipe_watch_queue_lose(struct watch_queue *wqueue, u32 type)
 {
-	pipe_watch_queue_tell(wqueue, NULL);
+	if (pipe_watch_queue_add(wqueue, NULL))
+		pipe_watch_queue_wake(wqueue);
+}
+
+static bool pipe_watch_queue_unread(struct watch_queue *wqueue, u32 *head)
+{
+	struct pipe_inode_info *pipe = to_pipe_watch_queue(wqueue)->pipe;
+
+	*head = pipe->head;
+	return !pipe_empty(pipe->head, READ_ONCE(pipe->tail));
 }
 
 /*
@@ -391,6 +401,8 @@ static void pipe_watch_queue_release(struct watch_queue *wqueue)
 static const struct watch_queue_ops pipe_watch_queue_ops = {
 	.match		= pipe_watch_queue_match,
 	.post		= pipe_watch_queue_post,
+	.wake		= pipe_watch_queue_wake,
+	.unread		= pipe_watch_queue_unread,
 	.lose		= pipe_watch_queue_lose,
 	.close		= pipe_watch_queue_close,
 	.release	= pipe_watch_queue_release,

@@ -17,7 +17,7 @@
 
 static struct watch_notification_filter filter = {
 	.nr_filters = 1,
-	.filters = { { .type = WATCH_TYPE_MOUNT_NOTIFY, .subtype_filter = { 0xff } } },
+	.filters = { { .type = WATCH_TYPE_MOUNT_NOTIFY, .subtype_filter = { 0x1ff } } },
 };
 
 // Print one record, and return whether it says that the watch is gone.
@@ -30,7 +30,9 @@ static int print(const struct watch_notification *n, __u32 len)
 	const struct mount_notification *m = (const void *)n;
 	const struct watch_notification_loss *loss = (const void *)n;
 
-	if (n->type == WATCH_TYPE_MOUNT_NOTIFY && len >= sizeof(*m) && n->subtype < 8)
+	if (n->type == WATCH_TYPE_MOUNT_NOTIFY && n->subtype == NOTIFY_MOUNT_RESCAN)
+		printf("directories were renamed: list the mounts again\n");
+	else if (n->type == WATCH_TYPE_MOUNT_NOTIFY && len >= sizeof(*m) && n->subtype < 8)
 		printf("mount %llu on %llu %s\n", m->mnt_id, m->mnt_parent_id,
 		       n->info & NOTIFY_MOUNT_IS_NOW_RO ? "became read-only" : events[n->subtype]);
 	if (n->type == WATCH_TYPE_META && n->subtype == WATCH_META_LOSS_NOTIFICATION && len >= sizeof(*loss))
@@ -42,8 +44,7 @@ static void read_ring(int fd, struct watch_queue_ring *buf)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 	__u32 head, len, tail = buf->tail;
-	__u64 lost, known = 0;
-	int gone = 0;
+	__u64 lost, known = 0, gone = 0;
 
 	while (!gone) {
 		head = __atomic_load_n(&buf->head, __ATOMIC_ACQUIRE);	// step 1, and 5

@@ -124,6 +124,7 @@ int main(int argc, char **argv)
 		{ "fanout", bench_fanout },
 		{ "storm", bench_storm },
 		{ "memory", bench_memory },
+		{ "burden", bench_burden },
 		{ "posters", bench_posters },
 		{ "trace", bench_trace },
 	};

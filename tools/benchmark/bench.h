@@ -124,6 +124,9 @@ void bpf_close(struct bpf *b);
 void bpf_post(struct bpf *b, unsigned int times);
 unsigned int bpf_take(struct bpf *b);
 
+/* trace.c: announce to the tracer what comes next: which function of the kernel, with records of which length. */
+void trace_next(const char *name, const char *function, long length);
+
 /* The benchmarks. */
 void bench_learn(int argc, char **argv);
 void bench_consume(int argc, char **argv);
@@ -131,6 +134,7 @@ void bench_post(int argc, char **argv);
 void bench_fanout(int argc, char **argv);
 void bench_storm(int argc, char **argv);
 void bench_memory(int argc, char **argv);
+void bench_burden(int argc, char **argv);
 void bench_posters(int argc, char **argv);
 void bench_trace(int argc, char **argv);
 

@@ -11,9 +11,10 @@
  */
 struct state_case {
 	const char *name;
-	struct mnt_state was;
-	unsigned int mnt_flags;		/* What it is now */
-	int group;			/* Shared, in this group */
+	struct {
+		unsigned int mnt_flags;
+		int group;		/* Shared, in this group */
+	} was, now;
 	unsigned int nr;
 	struct {
 		unsigned int subtype, info;
@@ -30,47 +31,43 @@ struct state_case {
 static const struct state_case state_cases[] = {
 	{
 		.name = "nothing",
-		.was = { STRICT, MS_PRIVATE, 0 },
 	}, {
 		.name = "to read-only",
-		.was = { STRICT, MS_PRIVATE, 0 },
-		.mnt_flags = MNT_READONLY,
+		.now.mnt_flags = MNT_READONLY,
 		.nr = 1,
 		.records = { { NOTIFY_MOUNT_READONLY, NOW_RO, STRICT, STRICT | RO,
 			       MS_PRIVATE, MS_PRIVATE, 0 } },
 	}, {
 		.name = "to writable, in a group",
-		.was = { STRICT | RO, MS_SHARED, 5 },
-		.group = 5,
+		.was = { MNT_READONLY, 5 },
+		.now.group = 5,
 		.nr = 1,
 		.records = { { NOTIFY_MOUNT_READONLY, 0, STRICT | RO, STRICT,
 			       MS_SHARED, MS_SHARED, 5 } },
 	}, {
 		.name = "other attributes",
-		.was = { STRICT, MS_PRIVATE, 0 },
-		.mnt_flags = MNT_NOSUID | MNT_NOATIME,
+		.now.mnt_flags = MNT_NOSUID | MNT_NOATIME,
 		.nr = 1,
 		.records = { { NOTIFY_MOUNT_SETATTR, 0, STRICT,
 			       NOSUID | MOUNT_ATTR_NOATIME,
 			       MS_PRIVATE, MS_PRIVATE, 0 } },
 	}, {
 		.name = "shared",
-		.was = { STRICT, MS_PRIVATE, 0 },
-		.group = 7,
+		.now.group = 7,
 		.nr = 1,
 		.records = { { NOTIFY_MOUNT_PROPAGATION, 0, STRICT, STRICT,
 			       MS_PRIVATE, MS_SHARED, 7 } },
 	}, {
 		.name = "another group",
-		.was = { STRICT, MS_SHARED, 6 },
-		.group = 7,
+		.was = { 0, 6 },
+		.now.group = 7,
 		.nr = 1,
 		.records = { { NOTIFY_MOUNT_PROPAGATION, 0, STRICT, STRICT,
 			       MS_SHARED, MS_SHARED, 7 } },
 	}, {
 		.name = "all at once",
-		.was = { STRICT | NOSUID, MS_SHARED, 6 },
-		.mnt_flags = MNT_READONLY,
+		.was = { MNT_NOSUID, 6 },
+		.now.mnt_flags = MNT_READONLY,
 		.nr = 3,
 		.records = {
 			{ NOTIFY_MOUNT_READONLY, NOW_RO, STRICT | NOSUID,
@@ -87,9 +84,9 @@ KUNIT_ARRAY_PARAM_DESC(state, state_cases, name);
 
 /* A mount that is in no tree, and a watch on its root. */
 struct lone_mount {
-	struct mount_object object;
+	struct mount mount;
+	struct mount_watch watch;
 	struct mnt_namespace ns;
-	struct dentry *root;
 	struct watch_point point;
 };
 
@@ -98,7 +95,6 @@ static void remove_lone_point(void *data)
 	struct watch_point *point = data;
 
 	remove_watch_from_object(&point->watches, NULL, point->id, true);
-	rhltable_remove(&watch_points, &point->node, watch_point_params);
 	rcu_barrier();
 }
 
@@ -106,25 +102,19 @@ static struct lone_mount *lone_mount(struct kunit *test, struct test_queue *q)
 {
 	struct lone_mount *lone = kunit_kzalloc(test, sizeof(*lone), GFP_KERNEL);
 	struct watch_point *point = &lone->point;
-	struct mount *m = &lone->object.mount;
+	struct mount *m = &lone->mount;
 	struct watch *watch;
 
 	KUNIT_ASSERT_NOT_NULL(test, lone);
 	m->mnt_parent = m;
 	m->mnt_ns = &lone->ns;
 	m->mnt.mnt_idmap = &nop_mnt_idmap;
-	/* It only serves to find the point by. */
-	m->mnt.mnt_root = (struct dentry *)&lone->root;
-	m->mnt_mountpoint = m->mnt.mnt_root;
 	m->mnt_id_unique = 0x1234567890ULL;
-	mount_watch_init_once(&lone->object);
+	m->mnt_watch = &lone->watch;
 
-	point->place.mnt = m;
-	point->place.dentry = m->mnt.mnt_root;
 	point->id = m->mnt_id_unique;
 	init_watch_list(&point->watches, NULL);
-	KUNIT_ASSERT_EQ(test, 0, rhltable_insert(&watch_points, &point->node,
-						 watch_point_params));
+	rcu_assign_pointer(lone->watch.root_point, point);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, remove_lone_point,
 							   point));
 
@@ -144,15 +134,21 @@ static void mount_watch_state(struct kunit *test)
 	struct test_queue *q = test_queue_start(test);
 	struct lone_mount *lone = lone_mount(test, q);
 	const struct mount_notification *n;
-	struct mount *m = &lone->object.mount;
+	struct mount *m = &lone->mount;
+	struct mnt_watch_flush flush = {};
 	unsigned int i;
 
-	m->mnt.mnt_flags = c->mnt_flags;
-	m->mnt_group_id = c->group;
-	if (c->group)
+	m->mnt.mnt_flags = c->now.mnt_flags;
+	m->mnt_group_id = c->now.group;
+	if (c->now.group)
 		m->mnt_t_flags |= T_SHARED;
-	mnt_change(m)->state = c->was;
-	tell_state(m);
+	lone->watch.state = (struct mnt_state) {
+		.mnt_flags = c->was.mnt_flags,
+		.group_id = c->was.group,
+		.t_flags = c->was.group ? T_SHARED : 0,
+	};
+	scoped_guard(rcu)
+		mnt_watch_report_state(m, &flush);
 
 	for (i = 0; i < c->nr; i++) {
 		n = test_queue_next(test, q, WATCH_TYPE_MOUNT_NOTIFY,
@@ -172,7 +168,8 @@ static void mount_watch_state(struct kunit *test)
 	test_queue_is_empty(test, q);
 
 	/* And that is what is known from there on. */
-	tell_state(m);
+	scoped_guard(rcu)
+		mnt_watch_report_state(m, &flush);
 	test_queue_is_empty(test, q);
 }
 
@@ -248,7 +245,7 @@ static void mount_watch_expiry(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, make_dir(dir));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, remove_dir, dir));
 	parent = real_mount(dir->mnt)->mnt_id_unique;
-	KUNIT_ASSERT_EQ(test, 0, watch_mounts(dir, &q->queue, TEST_TAG));
+	KUNIT_ASSERT_EQ(test, 0, mnt_watch(dir, &q->queue, TEST_TAG));
 
 	mnt = automount(test, dir, &expiry_list);
 	id = real_mount(mnt)->mnt_id_unique;
@@ -258,7 +255,7 @@ static void mount_watch_expiry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, parent, n->mnt_parent_id);
 
 	/* A watch on its root does not keep it. */
-	KUNIT_ASSERT_EQ(test, 0, watch_mounts(&(struct path) {
+	KUNIT_ASSERT_EQ(test, 0, mnt_watch(&(struct path) {
 			.mnt = mnt, .dentry = mnt->mnt_root,
 		}, &q->queue, TEST_TAG));
 
@@ -281,9 +278,79 @@ static void mount_watch_expiry(struct kunit *test)
 	test_queue_is_empty(test, q);
 }
 
+static struct dentry *make_child(struct kunit *test, const struct path *dir,
+				 const char *name)
+{
+	struct dentry *dentry;
+
+	dentry = start_creating_noperm(dir->dentry, &QSTR(name));
+	KUNIT_ASSERT_FALSE(test, IS_ERR(dentry));
+	dentry = vfs_mkdir(mnt_idmap(dir->mnt), d_inode(dir->dentry), dentry, 0700, NULL);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(dentry));
+	dget(dentry);
+	end_creating(dentry);
+	return dentry;
+}
+
+static void remove_child(struct kunit *test, const struct path *dir, struct dentry *child)
+{
+	struct dentry *dentry;
+
+	dentry = start_removing_dentry(dir->dentry, child);
+	dput(child);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(dentry));
+	KUNIT_EXPECT_EQ(test, 0, vfs_rmdir(mnt_idmap(dir->mnt), d_inode(dir->dentry),
+					   dentry, NULL));
+	end_removing(dentry);
+}
+
+/*
+ * A lookup finds a directory elsewhere than it was, as with a server that has renamed
+ * it.  No test program can have that without one.
+ */
+static void mount_watch_splice(struct kunit *test)
+{
+	struct test_queue *q = test_queue_start(test);
+	struct dentry *from, *to, *moved, *found;
+	const struct mount_notification *n;
+	struct path *dir, sub;
+
+	dir = kunit_kzalloc(test, sizeof(*dir), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dir);
+	KUNIT_ASSERT_EQ(test, 0, make_dir(dir));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, remove_dir, dir));
+	from = make_child(test, dir, "from");
+	to = make_child(test, dir, "to");
+	sub = (struct path) { .mnt = dir->mnt, .dentry = from };
+	moved = make_child(test, &sub, "moved");
+	KUNIT_ASSERT_EQ(test, 0, mnt_watch(&sub, &q->queue, TEST_TAG));
+
+	found = d_alloc(to, &QSTR("moved"));
+	KUNIT_ASSERT_NOT_NULL(test, found);
+	ihold(d_inode(moved));
+	KUNIT_EXPECT_PTR_EQ(test, moved, d_splice_alias(d_inode(moved), found));
+	dput(moved);
+	dput(found);
+	KUNIT_EXPECT_PTR_EQ(test, to, moved->d_parent);
+
+	flush_delayed_work(&mnt_rescan_worker);
+	n = test_queue_next(test, q, WATCH_TYPE_MOUNT_NOTIFY, NOTIFY_MOUNT_RESCAN);
+	KUNIT_EXPECT_EQ(test, real_mount(dir->mnt)->mnt_id_unique, n->mnt_id);
+	KUNIT_EXPECT_EQ(test, 0, n->mnt_parent_id);
+	test_queue_is_empty(test, q);
+
+	sub.dentry = to;
+	remove_child(test, &sub, moved);
+	remove_child(test, dir, to);
+	sub.dentry = from;
+	KUNIT_EXPECT_EQ(test, 0, mnt_unwatch(&sub, &q->queue));
+	remove_child(test, dir, from);
+}
+
 static struct kunit_case mount_watch_cases[] = {
 	KUNIT_CASE_PARAM(mount_watch_state, state_gen_params),
 	KUNIT_CASE(mount_watch_expiry),
+	KUNIT_CASE(mount_watch_splice),
 	{}
 };
 

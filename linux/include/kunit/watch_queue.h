@@ -26,7 +26,7 @@ static inline bool test_queue_match(const void *filter,
 	return true;
 }
 
-static inline void test_queue_post(struct watch_queue *wqueue,
+static inline bool test_queue_post(struct watch_queue *wqueue,
 				   const struct watch_notification *n)
 {
 	struct test_queue *q = container_of(wqueue, struct test_queue, queue);
@@ -34,6 +34,14 @@ static inline void test_queue_post(struct watch_queue *wqueue,
 	if (q->nr < TEST_RECORDS)
 		memcpy(q->records[q->nr], n, n->info & WATCH_INFO_LENGTH);
 	q->nr++;
+	return false;
+}
+
+/* Nothing is ever taken: all records are unread. */
+static inline bool test_queue_unread(struct watch_queue *wqueue, u32 *head)
+{
+	*head = container_of(wqueue, struct test_queue, queue)->nr;
+	return true;
 }
 
 static inline void test_queue_lose(struct watch_queue *wqueue, u32 type)
@@ -51,6 +59,8 @@ static inline void test_queue_nop(struct watch_queue *wqueue)
 static const struct watch_queue_ops test_queue_ops = {
 	.match		= test_queue_match,
 	.post		= test_queue_post,
+	.wake		= test_queue_nop,
+	.unread		= test_queue_unread,
 	.lose		= test_queue_lose,
 	.close		= test_queue_nop,
 	.release	= test_queue_nop,

@@ -42,8 +42,15 @@
 //!         record.contains(filter)
 //!     }
 //!
-//!     fn post(&mut self, _record: &[u8]) {
+//!     fn post(&mut self, _record: &[u8]) -> bool {
 //!         self.records += 1;
+//!         self.records == 1
+//!     }
+//!
+//!     fn wake(&mut self) {}
+//!
+//!     fn unread(&mut self) -> Option<u32> {
+//!         Some(self.records as u32)
 //!     }
 //!
 //!     fn lose(&mut self, _kind: u32) {
@@ -58,7 +65,7 @@
 //! }
 //!
 //! let queue = OwnedQueue::new(Counter::default())?;
-//! queue.lock().post(&[0; 8]);
+//! assert!(queue.lock().post(&[0; 8]));
 //! queue.lock().lose(1);
 //! assert_eq!(queue.lock().records, 1);
 //! assert_eq!(queue.lock().missed, 1);
@@ -103,7 +110,6 @@ use crate::{
 };
 use core::{
     cell::UnsafeCell,
-    hint::assert_unchecked,
     marker::PhantomData,
     ops::{
         Deref,
@@ -118,8 +124,8 @@ use core::{
 
 /// What makes a queue the kind of queue that it is: `struct watch_queue_ops` in C.
 ///
-/// A record is a `struct watch_notification`, in the byte order of the machine. It is at least as
-/// long as that, and as long as its own length field says.
+/// A record is a `struct watch_notification`, in the byte order of the machine, as long as its own
+/// length field says. A source may get that wrong.
 ///
 /// The methods that take `&mut self` are called with the queue's lock held and interrupts off.
 /// Dropping must not sleep, whether that of the back end or that of its filter.
@@ -141,10 +147,19 @@ pub trait Backend: Send + 'static {
     /// Called in any context, and without the queue's lock.
     fn matches(filter: &Self::Filter, record: &[u8]) -> bool;
 
-    /// Stores a record and wakes the reader, or notes that it was lost.
-    fn post(&mut self, record: &[u8]);
+    /// Stores a record, or notes that it was lost.
+    ///
+    /// Returns whether a reader is to be woken, now or later: it waits, and had taken everything.
+    fn post(&mut self, record: &[u8]) -> bool;
 
-    /// Notes that a record of this type was lost before it could be made.
+    /// Wakes the reader.
+    fn wake(&mut self);
+
+    /// Returns where the newest record ends, a number that each record changes; [`None`] if the
+    /// reader has taken it.
+    fn unread(&mut self) -> Option<u32>;
+
+    /// Notes that a record of this type was lost before it could be made, and wakes the reader.
     fn lose(&mut self, kind: u32);
 
     /// Notes that the security policy withheld a record that the filter let pass.
@@ -179,6 +194,8 @@ impl<B: Backend> Queue<B> {
         owner: this_module::<B::OwnerModule>().as_ptr(),
         match_: Some(Self::match_callback),
         post: Some(Self::post_callback),
+        wake: Some(Self::wake_callback),
+        unread: Some(Self::unread_callback),
         lose: Some(Self::lose_callback),
         lost: Some(Self::lost_callback),
         close: Some(Self::close_callback),
@@ -267,11 +284,38 @@ impl<B: Backend> Queue<B> {
     unsafe extern "C" fn post_callback(
         queue: *mut bindings::watch_queue,
         record: *const bindings::watch_notification,
-    ) {
+    ) -> bool {
         // SAFETY: The caller provides a locked queue.
         let backend = unsafe { Self::backend(queue) };
         // SAFETY: The caller provides a record.
         backend.post(unsafe { record_bytes(record) })
+    }
+
+    /// # Safety
+    ///
+    /// `queue` must be the `inner` of a `Queue<B>` and locked.
+    unsafe extern "C" fn wake_callback(queue: *mut bindings::watch_queue) {
+        // SAFETY: The caller provides a locked queue.
+        let backend = unsafe { Self::backend(queue) };
+        backend.wake()
+    }
+
+    /// # Safety
+    ///
+    /// `queue` must be the `inner` of a `Queue<B>` and locked, `head` must be valid for a write.
+    unsafe extern "C" fn unread_callback(
+        queue: *mut bindings::watch_queue,
+        head: *mut u32,
+    ) -> bool {
+        // SAFETY: The caller provides a locked queue.
+        let backend = unsafe { Self::backend(queue) };
+        let Some(end) = backend.unread() else {
+            return false;
+        };
+
+        // SAFETY: The caller makes sure that it is valid.
+        unsafe { *head = end };
+        true
     }
 
     /// # Safety
@@ -335,16 +379,13 @@ impl<B: Backend> Queue<B> {
 ///
 /// # Safety
 ///
-/// `record` must be valid for as many bytes as its length field says, at least those of the struct
+/// `record` must be valid for as many bytes as its length field says, and for those of the struct
 /// itself, and must not change, for all of `'a`.
 #[inline]
 unsafe fn record_bytes<'a>(record: *const bindings::watch_notification) -> &'a [u8] {
     // SAFETY: The caller guarantees that the struct is valid.
     let length = unsafe { (*record).info } & bindings::WATCH_INFO_LENGTH;
-    // SAFETY: The caller guarantees that too. Who looks for a header in the bytes need not ask.
-    unsafe { assert_unchecked(!record.is_null()) };
-    // SAFETY: As above.
-    unsafe { assert_unchecked(length as usize >= size_of::<bindings::watch_notification>()) };
+
     // SAFETY: The caller guarantees that it is valid for that length.
     unsafe { slice::from_raw_parts(record.cast(), length as usize) }
 }

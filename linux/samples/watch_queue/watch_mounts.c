@@ -68,6 +68,7 @@ static void print_mount(const struct watch_notification *n)
 		[NOTIFY_MOUNT_MOVE_FROM]	= "move_from",
 		[NOTIFY_MOUNT_MOVE_TO]		= "move_to",
 		[NOTIFY_MOUNT_PROPAGATION]	= "propagation",
+		[NOTIFY_MOUNT_RESCAN]		= "rescan",
 	};
 	static const struct name flags[] = {
 		{ NOTIFY_MOUNT_IN_SUBTREE,	"in_subtree" },

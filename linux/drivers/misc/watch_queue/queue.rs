@@ -94,9 +94,9 @@ impl Producer {
 
     /// Posts a record that takes more than [`Ring::try_post`].
     #[inline(never)]
-    fn post_otherwise(&mut self, record: &[u8]) {
+    fn post_otherwise(&mut self, record: &[u8]) -> bool {
         let record = Record::first(record);
-        let wake = match (&mut self.store, record) {
+        match (&mut self.store, record) {
             (Store::Ring(ring, memory), Ok(record)) => ring.post(&**memory, &record),
             // A source that got its record wrong; nothing is lost silently.
             (Store::Ring(ring, memory), Err(_)) => ring.lose(&**memory, META),
@@ -105,17 +105,17 @@ impl Producer {
                 false
             }
             (Store::Closed, _) => false,
-        };
-
-        if wake {
-            self.wake();
         }
     }
 
-    fn wake(&self) {
-        if let Some(readers) = &self.readers {
-            readers.notify_all();
-        }
+    /// Returns whether a reader waits.
+    ///
+    /// One that begins to do so later finds the record: before it takes the queue's lock to look,
+    /// it enters the wait queue.
+    fn is_awaited(&self) -> bool {
+        self.readers
+            .as_ref()
+            .is_some_and(|readers| readers.has_waiters())
     }
 
     /// Returns what fdinfo tells.
@@ -157,15 +157,26 @@ impl Backend for Producer {
 
     // Into the callback of the core, which knows that the bytes start with a header.
     #[inline(always)]
-    fn post(&mut self, record: &[u8]) {
+    fn post(&mut self, record: &[u8]) -> bool {
         if let (Store::Ring(ring, memory), Ok(record)) = (&mut self.store, Record::first(record)) {
-            match ring.try_post(&**memory, &record) {
-                Some(true) => return self.wake(),
-                Some(false) => return,
-                None => (),
+            if let Some(wake) = ring.try_post(&**memory, &record) {
+                return wake && self.is_awaited();
             }
         }
-        self.post_otherwise(record);
+        self.post_otherwise(record) && self.is_awaited()
+    }
+
+    fn wake(&mut self) {
+        if let Some(readers) = &self.readers {
+            readers.notify_all();
+        }
+    }
+
+    fn unread(&mut self) -> Option<u32> {
+        match &self.store {
+            Store::Ring(ring, memory) => ring.unread(&**memory),
+            Store::Nowhere(_) | Store::Closed => None,
+        }
     }
 
     fn lose(&mut self, kind: u32) {

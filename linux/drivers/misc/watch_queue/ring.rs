@@ -303,6 +303,11 @@ impl Ring {
         }
     }
 
+    /// Returns `head` if the reader has yet to take the newest record, which ends there.
+    pub(crate) fn unread(&self, words: &impl Words) -> Option<u32> {
+        (words.load_tail() != self.head).then_some(self.head)
+    }
+
     /// Returns where the next record goes.
     pub(crate) fn head(&self) -> u32 {
         self.head

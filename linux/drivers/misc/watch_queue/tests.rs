@@ -140,11 +140,15 @@ mod cases {
         assert_eq!(f.head(), HEADER_SLOTS);
         assert!(f.poll() == Some(Readiness::Empty));
 
-        f.queue.lock().post(&record(7));
+        assert!(f.queue.lock().unread().is_none());
+        // Nobody waits.
+        assert!(!f.queue.lock().post(&record(7)));
+        assert_eq!(f.queue.lock().unread(), Some(HEADER_SLOTS + 2));
         assert!(f.poll() == Some(Readiness::Readable));
         assert_eq!(f.head(), HEADER_SLOTS + 2);
         assert!(matches!(f.take(), Some((Header { kind: 1, .. }, 7))));
         assert!(f.poll() == Some(Readiness::Empty));
+        assert!(f.queue.lock().unread().is_none());
         Ok(())
     }
 

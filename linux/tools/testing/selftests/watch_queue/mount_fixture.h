@@ -26,6 +26,7 @@
 #define MOVE_FROM	NOTIFY_MOUNT_MOVE_FROM
 #define MOVE_TO		NOTIFY_MOUNT_MOVE_TO
 #define PROPAGATION	NOTIFY_MOUNT_PROPAGATION
+#define RESCAN		NOTIFY_MOUNT_RESCAN
 
 FIXTURE(mount)
 {
@@ -149,6 +150,23 @@ static inline void expect_event(struct __test_metadata *_metadata,
 	ASSERT_EQ(subtype, rec_subtype(&rec));
 	ASSERT_EQ(flags, rec.watch.info & WATCH_INFO_TYPE_INFO);
 	ASSERT_EQ(id, rec.mount.mnt_id);
+}
+
+/* A worker posts it, some time after what it is posted for. */
+static inline void expect_rescan(struct __test_metadata *_metadata, struct queue *q,
+				 unsigned int tag, uint64_t mount)
+{
+	struct mount_notification expected = { .mnt_id = mount };
+	union record rec;
+
+	ASSERT_EQ(1, queue_next(q, &rec, SOON));
+	ASSERT_EQ(WATCH_TYPE_MOUNT_NOTIFY, rec_type(&rec));
+	ASSERT_EQ(sizeof(rec.mount), rec_len(&rec));
+	ASSERT_EQ(tag, rec_tag(&rec));
+	ASSERT_EQ(RESCAN, rec_subtype(&rec));
+	ASSERT_EQ(0, rec.watch.info & WATCH_INFO_TYPE_INFO);
+	expected.watch = rec.watch;
+	ASSERT_EQ(0, memcmp(&expected, &rec.mount, sizeof(expected)));
 }
 
 static inline int move(const char *from, const char *to)

@@ -57,7 +57,8 @@ static struct world {
 	char what[3 * MAX_POINT];
 	long result;
 	bool rmdir;		/* The operation removed a directory */
-	unsigned int nr_done, nr_records, nr_lost, nr_removed;
+	bool renamed;		/* ... or exchanged two */
+	unsigned int nr_done, nr_records, nr_lost, nr_rescans, nr_removed;
 } w;
 
 /* Everything random comes from here, so that a seed makes a run. */
@@ -84,6 +85,7 @@ static void did(long result, const char *fmt, ...)
 	va_end(args);
 	w.result = result;
 	w.rmdir = false;
+	w.renamed = false;
 	if (!result)
 		w.nr_done++;
 }
@@ -347,6 +349,7 @@ static void op_rename(struct ns *ns)
 	const char *point = strcmp(mnt->point, "/") ? mnt->point : "/d";
 	char x[MAX_POINT + 8], y[MAX_POINT + 8];
 	unsigned int i;
+	int ret;
 
 	if (once_in(3)) {
 		snprintf(x, sizeof(x), "%s/x", point);
@@ -356,7 +359,9 @@ static void op_rename(struct ns *ns)
 		strcpy(x, dirs[i]);
 		strcpy(y, dirs[(i + 1 + below(ARRAY_SIZE(dirs) - 1)) % ARRAY_SIZE(dirs)]);
 	}
-	did(sys_rename(x, y, RENAME_EXCHANGE), "exchange %s and %s", x, y);
+	ret = sys_rename(x, y, RENAME_EXCHANGE);
+	did(ret, "exchange %s and %s", x, y);
+	w.renamed = !ret;
 }
 
 /* A directory goes, and what other namespaces have mounted there. */
@@ -547,8 +552,9 @@ static const char *check_watch(unsigned int nr, const struct listing *list,
 		wrong = "no REMOVAL of a mount that is gone";
 	if (!wrong && m->removed && there && !w.rmdir)
 		wrong = "REMOVAL of a mount that is there";
-	if (!wrong && m->lost) {
-		w.nr_lost++;
+	if (!wrong && (m->lost || m->rescan)) {
+		w.nr_lost += m->lost;
+		w.nr_rescans += m->rescan;
 		model_start(m, list);
 	}
 	if (!wrong && m->removed) {
@@ -559,6 +565,12 @@ static const char *check_watch(unsigned int nr, const struct listing *list,
 			wrong = "mounts are left below a mount that is gone";
 	} else if (!wrong) {
 		wrong = model_compare(m, list);
+		/* What a rename took out of a directory or into it, has to be listed. */
+		if (wrong && w.renamed) {
+			wrong = model_await_rescan(m, &watch->queue);
+			w.nr_rescans++;
+			model_start(m, list);
+		}
 	}
 	if (wrong)
 		model_print(m, list);
@@ -784,8 +796,8 @@ static void follow_seed(struct __test_metadata *_metadata, enum queue_kind kind,
 
 	TH_LOG("MOUNT_FOLLOW_SEED=%u", seed);
 	wrong = run(kind, seed, nr_ops);
-	TH_LOG("%u of %u operations done, %u records, %u watches removed, %u losses",
-	       w.nr_done, nr_ops, w.nr_records, w.nr_removed, w.nr_lost);
+	TH_LOG("%u of %u operations, %u records, %u watches removed, %u losses, %u listed again",
+	       w.nr_done, nr_ops, w.nr_records, w.nr_removed, w.nr_lost, w.nr_rescans);
 	ASSERT_EQ(NULL, wrong) {
 		TH_LOG("%s", wrong);
 	}

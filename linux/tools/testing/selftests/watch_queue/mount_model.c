@@ -2,6 +2,7 @@
 /* A model of the mounts below a watch. */
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,10 +32,8 @@ static struct mnt *model_find(struct model *m, uint64_t id)
 }
 
 /* The same of one mounted on the mount that the watched directory is in. */
-static bool child_below_watch(struct model *m, const struct listing *l,
-			      const struct mnt *mnt)
+static bool child_below_watch(struct model *m, const struct mnt *mnt)
 {
-	const struct mnt *watched = find_mount(l, m->mount);
 	size_t len;
 
 	if (m->dir) {
@@ -42,11 +41,8 @@ static bool child_below_watch(struct model *m, const struct listing *l,
 		return !strncmp(mnt->point, m->dir, len) &&
 			(!mnt->point[len] || mnt->point[len] == '/');
 	}
-	/* A rename may have taken it out of what is bound there: it has no path then. */
-	if (mnt->point[0])
-		return true;
-	/* With the mount around it out of reach as well, that cannot be told. */
-	return watched && !watched->point[0] && model_find(m, mnt->id);
+	/* Even if a rename took it out of what is bound there. */
+	return true;
 }
 
 /* Whether the watch sees changes of @mnt. */
@@ -59,7 +55,7 @@ static bool below_watch(struct model *m, const struct listing *l,
 		return !m->dir;
 	for (hops = 0; mnt && hops <= l->nr; hops++) {
 		if (mnt->parent == m->mount)
-			return child_below_watch(m, l, mnt);
+			return child_below_watch(m, mnt);
 		if (mnt->parent == mnt->id)
 			break;
 		mnt = find_mount(l, mnt->parent);
@@ -74,6 +70,7 @@ void model_start(struct model *m, const struct listing *l)
 
 	m->nr = 0;
 	m->lost = false;
+	m->rescan = false;
 	for (i = 0; i < l->nr; i++) {
 		if (!below_watch(m, l, &l->mnts[i]))
 			continue;
@@ -262,10 +259,16 @@ const char *model_read(struct model *m, struct queue *q)
 			return "no record of a mount";
 		if (rec_tag(&rec) != m->tag)
 			return "the tag of another watch";
+		if (rec_subtype(&rec) == NOTIFY_MOUNT_RESCAN) {
+			if (rec.mount.mnt_id != m->mount || rec.mount.mnt_parent_id)
+				return "RESCAN of another mount";
+			m->rescan = true;
+			continue;
+		}
 		if (m->nr_records == MAX_RECORDS)
 			return "too many records";
 		m->records[m->nr_records++] = rec.mount;
-		if (m->lost)
+		if (m->lost || m->rescan)
 			continue;
 		wrong = apply(m, &rec.mount);
 		if (wrong)
@@ -274,12 +277,26 @@ const char *model_read(struct model *m, struct queue *q)
 	if (ret < 0)
 		return "the queue gives no records";
 
-	for (i = 0; i < m->nr_records && !m->lost; i++) {
+	for (i = 0; i < m->nr_records && !m->lost && !m->rescan; i++) {
 		wrong = check_recursive(m, &m->records[i]);
 		if (wrong)
 			return wrong;
 	}
 	return NULL;
+}
+
+/* Wait for the RESCAN record that is due to come. */
+const char *model_await_rescan(struct model *m, struct queue *q)
+{
+	const char *wrong = NULL;
+	struct pollfd pfd = { .fd = q->fd, .events = POLLIN };
+
+	while (!wrong && !m->rescan) {
+		if (poll(&pfd, 1, SOON) != 1)
+			return "no RESCAN";
+		wrong = model_read(m, q);
+	}
+	return wrong;
 }
 
 const char *model_compare(struct model *m, const struct listing *l)

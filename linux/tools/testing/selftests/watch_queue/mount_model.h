@@ -17,6 +17,7 @@ struct model {
 	unsigned int tag;
 	bool removed;		/* The watch is gone */
 	bool lost;		/* Records were lost */
+	bool rescan;		/* A record asks for a new listing */
 	unsigned int nr;
 	struct mnt mnts[MAX_MOUNTS];
 	/* Of the last operation: */
@@ -27,6 +28,7 @@ struct model {
 void model_start(struct model *m, const struct listing *l);
 /* Each returns what is wrong, or NULL. */
 const char *model_read(struct model *m, struct queue *q);
+const char *model_await_rescan(struct model *m, struct queue *q);
 const char *model_compare(struct model *m, const struct listing *l);
 void model_print(const struct model *m, const struct listing *l);
 void print_record(const struct mount_notification *n);

@@ -241,4 +241,70 @@ TEST_F(mount, other_namespace)
 	close(mine);
 }
 
+/* Go down so many directories, which are made. */
+static int descend(int levels)
+{
+	int ret = 0;
+
+	while (levels-- && !ret)
+		ret = mkdir("d", 0755) || chdir("d") ? -errno : 0;
+	return ret;
+}
+
+/*
+ * From a directory, the kernel looks for watches in 128 directories, and in the roots of
+ * all mounts above.  Others get one record for all that they miss.
+ */
+TEST_F(mount, deep_directories)
+{
+	struct queue *q = &self->queue;
+	const uint64_t w = mount_id("/w");
+	int i, rescans[256] = { 0 }, unmounts[256] = { 0 };
+	union record rec;
+
+	ASSERT_EQ(0, chdir("/w/a"));
+	ASSERT_EQ(0, descend(200));
+	for (i = 0; i < 3; i++) {
+		char name[] = { 'm', '0' + i, 0 };
+
+		ASSERT_EQ(0, mkdir(name, 0755));
+		ASSERT_EQ(0, mount_tmpfs(name));
+	}
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w", 0, q->fd, TAG));
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/a", 0, q->fd, 1));
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "..", 0, q->fd, 2));
+	ASSERT_EQ(0, sys_umount("m0", 0));
+	/* Whoever watches a directory of that mount gets one for the call. */
+	while (queue_next(q, &rec, 0) > 0) {
+		ASSERT_EQ(WATCH_TYPE_MOUNT_NOTIFY, rec_type(&rec));
+		if (rec_subtype(&rec) == RESCAN) {
+			EXPECT_EQ(w, rec.mount.mnt_id);
+			rescans[rec_tag(&rec)]++;
+		} else {
+			EXPECT_EQ(UNMOUNT, rec_subtype(&rec));
+			unmounts[rec_tag(&rec)]++;
+		}
+	}
+	EXPECT_EQ(!variant->at_root, rescans[TAG]);
+	EXPECT_EQ(variant->at_root, unmounts[TAG]);
+	EXPECT_EQ(1, rescans[1]);
+	EXPECT_EQ(0, unmounts[1]);
+	EXPECT_EQ(1, rescans[2]);
+	EXPECT_EQ(1, unmounts[2]);
+
+	/* 128 is near enough. */
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w", 0, q->fd, -1));
+	expect_removal(_metadata, q, TAG, w);
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "/w/a", 0, q->fd, -1));
+	expect_removal_within(_metadata, q, 0, 1, w);
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, "..", 0, q->fd, -1));
+	expect_removal_within(_metadata, q, 0, 2, w);
+	ASSERT_EQ(0, chdir("/w/b"));
+	ASSERT_EQ(0, mount_notify(AT_FDCWD, ".", 0, q->fd, TAG));
+	ASSERT_EQ(0, descend(127));
+	ASSERT_EQ(0, mount_tmpfs("../d"));
+	expect_event(_metadata, q, NEW, SUB, mount_id("../d"));
+	expect_nothing(_metadata, q);
+}
+
 TEST_HARNESS_MAIN

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * burden: what a watch on mounts makes others pay. Each operation is done with and without the watch, by
+ * turns, and what is told is the least of each: an interrupt can only add to it.
+ */
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "bench.h"
+
+#define MNT_DETACH	2
+#define TREE		1000		/* Mounts that go in one call */
+#define PAIRS		500
+#define MOST_QUEUES	64
+#define USER		1000
+
+static struct ring rings[MOST_QUEUES];
+
+static void watch(int fd, const char *path, int tag)
+{
+	check(syscall(__NR_mount_notify, AT_FDCWD, path, 0, fd, tag), "mount_notify");
+}
+
+static void take_all(unsigned int queues)
+{
+	for (unsigned int i = 0; i < queues; i++)
+		ring_take(&rings[i]);
+}
+
+/* Mounts in a directory that is so far down in the tmpfs on PLACE, in PLACE/top. */
+static void make_tree(unsigned int depth)
+{
+	char name[16];
+
+	check(sys_mount("bench", PLACE, "tmpfs", 0), "mount a tmpfs");
+	check(mkdir(PLACE "/top", 0755), "mkdir");
+	check(chdir(PLACE "/top"), "chdir");
+	for (unsigned int i = 1; i < depth; i++) {
+		check(mkdir("d", 0755), "mkdir");
+		check(chdir("d"), "chdir");
+	}
+	for (unsigned int i = 0; i < TREE; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		check(mkdir(name, 0755), "mkdir");
+		check(sys_mount("/tmp", name, NULL, MS_BIND), "bind");
+	}
+	check(chdir("/"), "chdir");
+}
+
+/* umount -l of all of them, watched at the root of the tmpfs, at a directory in it, or not at all. */
+static void burden_umount(unsigned int depth)
+{
+	static const char *const where[] = { NULL, PLACE, PLACE "/top" };
+	static const char *const names[] = { "umount-unwatched", "umount-watched-root", "umount-watched-directory" };
+	struct samples s = { .count = 0 };
+	uint64_t begin;
+
+	for (size_t i = 0; i < ARRAY_SIZE(where); i++) {
+		for (int round = 0; round < 3; round++) {
+			make_tree(depth);
+			if (where[i]) {
+				ring_open(&rings[0], 512);
+				watch(rings[0].fd, where[i], 1);
+			}
+			begin = now();
+			check(sys_umount(PLACE, MNT_DETACH), "umount");
+			sample(&s, begin);
+			if (where[i]) {
+				unsigned int records = ring_take(&rings[0]);
+
+				/* Of each of them, or that they are to be listed. */
+				if (rings[0].lost || records < (depth < 100 ? TREE : 1))
+					die("records are missing");
+				ring_close(&rings[0]);
+			}
+		}
+		result(names[i], depth, least(&s));
+	}
+}
+
+static void rename_it(const char *from, const char *to)
+{
+	check(syscall(__NR_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0), "rename");
+}
+
+/* A directory goes to another one and back, on a filesystem with so many mounts. */
+static uint64_t rename_pairs(void)
+{
+	struct samples s = { .count = 0 };
+	uint64_t begin;
+
+	for (int i = 0; i < 200; i++) {
+		begin = now();
+		rename_it(PLACE "/a/x", PLACE "/b/x");
+		rename_it(PLACE "/b/x", PLACE "/a/x");
+		sample(&s, begin);
+		ring_take(&rings[0]);
+	}
+	return least(&s);
+}
+
+static uint64_t watch_pairs(void)
+{
+	struct samples s = { .count = 0 };
+	uint64_t begin;
+
+	for (int i = 0; i < 200; i++) {
+		begin = now();
+		check(mkdir(PLACE "/new", 0755), "mkdir");
+		watch(rings[0].fd, PLACE "/new", 2);
+		watch(rings[0].fd, PLACE "/new", -1);
+		check(rmdir(PLACE "/new"), "rmdir");
+		sample(&s, begin);
+		ring_take(&rings[0]);
+	}
+	return least(&s);
+}
+
+static void burden_directories(unsigned int mounts)
+{
+	make_mounts(mounts);
+	check(mkdir(PLACE "/a", 0755), "mkdir");
+	check(mkdir(PLACE "/b", 0755), "mkdir");
+	check(mkdir(PLACE "/a/x", 0755), "mkdir");
+	check(mkdir(PLACE "/elsewhere", 0755), "mkdir");
+	ring_open(&rings[0], 16);
+	result("rename-unwatched", mounts, rename_pairs());
+	watch(rings[0].fd, PLACE "/a", 1);
+	watch(rings[0].fd, PLACE "/a", -1);
+	watch(rings[0].fd, PLACE "/elsewhere", 1);
+	result("rename-watched-before", mounts, rename_pairs());
+	watch(rings[0].fd, PLACE "/a", 1);
+	result("rename-watched", mounts, rename_pairs());
+	watch(rings[0].fd, PLACE "/a", -1);
+	result("watch-rmdir", mounts, watch_pairs());
+	ring_close(&rings[0]);
+}
+
+static uint64_t mount_pairs(unsigned int queues)
+{
+	struct samples s = { .count = 0 };
+	uint64_t begin;
+
+	for (int i = 0; i < PAIRS / 2; i++) {
+		begin = now();
+		mount_spare();
+		umount_spare();
+		sample(&s, begin);
+		take_all(queues);
+	}
+	return least(&s);
+}
+
+static uint64_t setattr_pairs(unsigned int queues)
+{
+	struct mount_attr attr = { 0 };
+	struct samples s = { .count = 0 };
+	uint64_t begin;
+
+	for (int i = 0; i < PAIRS / 2; i++) {
+		attr.attr_set = i & 1 ? 0 : MOUNT_ATTR_NODEV;
+		attr.attr_clr = i & 1 ? MOUNT_ATTR_NODEV : 0;
+		begin = now();
+		check(syscall(__NR_mount_setattr, AT_FDCWD, SPARE, 0, &attr, sizeof(attr)), "mount_setattr");
+		sample(&s, begin);
+		take_all(queues);
+	}
+	return least(&s);
+}
+
+static void burden_queues(void)
+{
+	static const int counts[] = { 1, 10, MOST_QUEUES };
+	int have = 0, fan;
+	uint64_t idle, attr;
+
+	make_mounts(0);
+	idle = mount_pairs(0);
+	mount_spare();
+	attr = setattr_pairs(0);
+	umount_spare();
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		for (; have < counts[i]; have++) {
+			ring_open(&rings[have], 1);
+			watch(rings[have].fd, PLACE, 1);
+		}
+		result("mount-watched", counts[i], mount_pairs(have) - idle);
+		if (have == 1) {
+			mount_spare();
+			result("setattr-watched", 1, setattr_pairs(1) - attr);
+			umount_spare();
+		}
+	}
+	while (have)
+		ring_close(&rings[--have]);
+	fan = fanotify_open();
+	result("mount-fanotify", 1, mount_pairs(0) - idle);
+	close(fan);
+}
+
+/* A process that has so many watches in a user namespace of its own, until it is killed. */
+static int watcher(unsigned int watches, volatile unsigned int *ready_count)
+{
+	static const struct rlimit limit = { 16384, 16384 };
+	int pid = check(fork(), "fork");
+	int fd;
+
+	if (pid)
+		return pid;
+	check(setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
+	check(setgid(USER), "setgid");
+	check(setuid(USER), "setuid");
+	check(syscall(__NR_unshare, CLONE_NEWUSER | CLONE_NEWNS), "unshare");
+	for (unsigned int i = 0; i < watches; i++) {
+		fd = check(sys_open("/dev/watch_queue", O_RDWR), "/dev/watch_queue");
+		/* What the limit leaves room for. */
+		if (syscall(__NR_mount_notify, AT_FDCWD, "/", 0, fd, 1))
+			break;
+		__atomic_add_fetch(&ready_count[1], 1, __ATOMIC_RELAXED);
+	}
+	__atomic_add_fetch(&ready_count[0], 1, __ATOMIC_RELEASE);
+	for (;;)
+		pause();
+}
+
+/* Root's mount + umount on a shared root, with so many user namespaces that have so many watches each. */
+static void burden_namespaces(unsigned int namespaces, unsigned int watches, long parameter)
+{
+	volatile unsigned int *count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int pids[64];
+
+	make_mounts(0);
+	check(sys_mount("", "/", NULL, MS_REC | MS_SHARED), "make / shared");
+	for (unsigned int i = 0; i < namespaces; i++)
+		pids[i] = watcher(watches, count);
+	while (__atomic_load_n(&count[0], __ATOMIC_ACQUIRE) < namespaces)
+		usleep(1000);
+	result("namespaces", parameter, mount_pairs(0));
+	result("namespaces-watches", parameter, count[1]);
+	for (unsigned int i = 0; i < namespaces; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+}
+
+/* For trace.py: what each of these takes, function by function. */
+static void burden_trace(unsigned int queues)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NODEV };
+
+	make_mounts(0);
+	for (unsigned int i = 0; i < queues; i++) {
+		ring_open(&rings[i], 1);
+		watch(rings[i].fd, PLACE, 1);
+	}
+	mount_pairs(queues);
+	trace_next("watched-mount", "__x64_sys_mount", 0);
+	mount_spare();
+	take_all(queues);
+	trace_next("watched-setattr", "__x64_sys_mount_setattr", 0);
+	check(syscall(__NR_mount_setattr, AT_FDCWD, SPARE, 0, &attr, sizeof(attr)), "mount_setattr");
+	take_all(queues);
+	trace_next("watched-umount", "__x64_sys_umount", 0);
+	umount_spare();
+	trace_next("end", "", 0);
+}
+
+void bench_burden(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	long parameter = argc > 2 ? atol(argv[2]) : 0;
+
+	if (strcmp(what, "umount") == 0) {
+		make_mounts(0);
+		burden_umount(parameter);
+	} else if (strcmp(what, "directories") == 0) {
+		burden_directories(parameter);
+	} else if (strcmp(what, "trace") == 0) {
+		burden_trace(parameter);
+	} else if (strcmp(what, "queues") == 0) {
+		burden_queues();
+	} else if (strcmp(what, "namespaces") == 0 && argc > 3) {
+		burden_namespaces(parameter, atol(argv[3]), parameter * atol(argv[3]));
+	} else {
+		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|queues|namespaces N WATCHES\n");
+		exit(2);
+	}
+}
