@@ -31,7 +31,7 @@ static int print(const struct watch_notification *n, __u32 len)
 	const struct watch_notification_loss *loss = (const void *)n;
 
 	if (n->type == WATCH_TYPE_MOUNT_NOTIFY && n->subtype == NOTIFY_MOUNT_RESCAN)
-		printf("directories were renamed: list the mounts again\n");
+		printf("list the mounts again\n");
 	else if (n->type == WATCH_TYPE_MOUNT_NOTIFY && len >= sizeof(*m) && n->subtype < 8)
 		printf("mount %llu on %llu %s\n", m->mnt_id, m->mnt_parent_id,
 		       n->info & NOTIFY_MOUNT_IS_NOW_RO ? "became read-only" : events[n->subtype]);

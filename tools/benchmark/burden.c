@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -232,7 +233,7 @@ static int watcher(unsigned int watches, volatile unsigned int *ready_count)
 }
 
 /* Root's mount + umount on a shared root, with so many user namespaces that have so many watches each. */
-static void burden_namespaces(unsigned int namespaces, unsigned int watches, long parameter)
+static void burden_namespaces(unsigned int namespaces, unsigned int watches)
 {
 	volatile unsigned int *count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int pids[64];
@@ -243,12 +244,124 @@ static void burden_namespaces(unsigned int namespaces, unsigned int watches, lon
 		pids[i] = watcher(watches, count);
 	while (__atomic_load_n(&count[0], __ATOMIC_ACQUIRE) < namespaces)
 		usleep(1000);
-	result("namespaces", parameter, mount_pairs(0));
-	result("namespaces-watches", parameter, count[1]);
+	result(watches ? "namespaces-watched" : "namespaces-unwatched", namespaces, mount_pairs(0));
+	if (watches)
+		result("namespaces-watches", namespaces, count[1]);
 	for (unsigned int i = 0; i < namespaces; i++) {
 		kill(pids[i], SIGKILL);
 		waitpid(pids[i], NULL, 0);
 	}
+}
+
+/* How often a reader that keeps up is woken while so many mounts go in one call. */
+static void burden_wakeups(void)
+{
+	volatile unsigned int *wakeups = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int reader;
+
+	make_mounts(0);
+	make_tree(1);
+	ring_open(&rings[0], 512);
+	watch(rings[0].fd, PLACE, 1);
+	reader = check(fork(), "fork");
+	while (reader == 0) {
+		ready(rings[0].fd);
+		ring_take(&rings[0]);
+		++*wakeups;
+	}
+	usleep(10000);
+	*wakeups = 0;
+	check(sys_umount(PLACE, MNT_DETACH), "umount");
+	usleep(10000);
+	result("umount-wakeups", TREE, *wakeups);
+	kill(reader, SIGKILL);
+	waitpid(reader, NULL, 0);
+}
+
+/* A mount and a umount while so many epoll instances wait for a file. */
+static uint64_t with_epolls(int file, unsigned int events, unsigned int epolls, unsigned int (*take)(void))
+{
+	struct epoll_event event = { .events = events };
+	int *fds = calloc(epolls, sizeof(*fds));
+	struct samples s = { .count = 0 };
+	uint64_t begin;
+
+	for (unsigned int i = 0; i < epolls; i++) {
+		fds[i] = check(epoll_create1(0), "epoll_create1");
+		check(epoll_ctl(fds[i], EPOLL_CTL_ADD, file, &event), "epoll_ctl");
+	}
+	for (int i = 0; i < 10; i++) {
+		begin = now();
+		mount_spare();
+		umount_spare();
+		sample(&s, begin);
+		take();
+	}
+	for (unsigned int i = 0; i < epolls; i++)
+		close(fds[i]);
+	free(fds);
+	return least(&s);
+}
+
+static unsigned int take_ring(void) { return ring_take(&rings[0]); }
+static int mountinfo;
+static unsigned int take_mountinfo(void) { return mountinfo_ready(mountinfo); }
+
+static void burden_epolls(unsigned int epolls)
+{
+	const struct rlimit limit = { epolls + 64, epolls + 64 };
+
+	check(setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
+	make_mounts(0);
+	mountinfo = mountinfo_open();
+	result("epolls-mountinfo", epolls, with_epolls(mountinfo, EPOLLPRI, epolls, take_mountinfo));
+	close(mountinfo);
+	ring_open(&rings[0], 1);
+	watch(rings[0].fd, PLACE, 1);
+	result("epolls-ring", epolls, with_epolls(rings[0].fd, EPOLLIN, epolls, take_ring));
+}
+
+/* How long the locks of mounts are held at most, by CONFIG_LOCK_STAT, in ns: instructions. */
+static void tell_lock(const char *name, const char *lock, unsigned int mounts)
+{
+	FILE *file = fopen("/proc/lock_stat", "r");
+	char line[512], *colon;
+	double hold;
+
+	if (!file)
+		die("/proc/lock_stat");
+	while (fgets(line, sizeof(line), file)) {
+		colon = strstr(line, lock);
+		if (!colon)
+			continue;
+		/* Contentions and waiting first, then acquisitions, and how long it is held: least, most. */
+		if (sscanf(colon + strlen(lock), " %*f %*f %*f %*f %*f %*f %*f %*f %*f %lf", &hold) == 1)
+			result(name, mounts, hold * 1000);
+		break;
+	}
+	fclose(file);
+}
+
+static void burden_locks(unsigned int mounts, bool watched)
+{
+	char path[64];
+	int fd;
+
+	make_mounts(mounts);
+	if (watched) {
+		ring_open(&rings[0], 512);
+		watch(rings[0].fd, PLACE, 1);
+	}
+	fd = check(sys_open("/proc/lock_stat", O_WRONLY), "/proc/lock_stat");
+	check(write(fd, "0", 1), "/proc/lock_stat");
+	close(fd);
+	check(sys_umount(PLACE, MNT_DETACH), "umount");
+	snprintf(path, sizeof(path), "hold-mount-lock-%s", watched ? "watched" : "unwatched");
+	tell_lock(path, "mount_lock.lock:", mounts);
+	snprintf(path, sizeof(path), "hold-namespace-sem-%s", watched ? "watched" : "unwatched");
+	tell_lock(path, "namespace_sem-W:", mounts);
+	snprintf(path, sizeof(path), "hold-namespace-sem-shared-%s", watched ? "watched" : "unwatched");
+	tell_lock(path, "namespace_sem-R:", mounts);
 }
 
 /* For trace.py: what each of these takes, function by function. */
@@ -283,14 +396,20 @@ void bench_burden(int argc, char **argv)
 		burden_umount(parameter);
 	} else if (strcmp(what, "directories") == 0) {
 		burden_directories(parameter);
+	} else if (strcmp(what, "wakeups") == 0) {
+		burden_wakeups();
+	} else if (strcmp(what, "epolls") == 0) {
+		burden_epolls(parameter);
+	} else if (strcmp(what, "locks") == 0) {
+		burden_locks(parameter, argc > 3);
 	} else if (strcmp(what, "trace") == 0) {
 		burden_trace(parameter);
 	} else if (strcmp(what, "queues") == 0) {
 		burden_queues();
 	} else if (strcmp(what, "namespaces") == 0 && argc > 3) {
-		burden_namespaces(parameter, atol(argv[3]), parameter * atol(argv[3]));
+		burden_namespaces(parameter, atol(argv[3]));
 	} else {
-		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|queues|namespaces N WATCHES\n");
+		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|queues|namespaces N WATCHES|wakeups|epolls N\n");
 		exit(2);
 	}
 }

@@ -90,6 +90,38 @@ def judge(r, traces, base_traces, idle, inlined):
     return goals, slopes[1000]
 
 
+DEPTHS = (10, 1000, 4000)
+
+
+def judge_burden(goals, b):
+    """What a watch on mounts makes others pay."""
+
+    def ratio(what, value, base, limit):
+        goals.add(what, round(value / base, 2), limit)
+
+    for where in ("root", "directory"):
+        for depth in DEPTHS:
+            ratio(
+                f"umount -l of 1,000 mounts at depth {depth:,}, the {where} at the top is watched, to unwatched",
+                b[f"umount-watched-{where}"][depth], b["umount-unwatched"][depth], 1.4,
+            )
+    for mounts in (10, 10000):
+        idle = b["rename-unwatched"][mounts]
+        ratio(f"rename with {mounts:,} mounts, watched once before, to unwatched", b["rename-watched-before"][mounts], idle, 1.05)
+        ratio("the same, watched now", b["rename-watched"][mounts], idle, 1.2)
+    for namespaces, watched in b["namespaces-watched"].items():
+        ratio(
+            f"mount and umount, {b['namespaces-watches'][namespaces]:,} watches of one user in {namespaces} namespaces, to none",
+            watched, b["namespaces-unwatched"][namespaces], 2,
+        )
+    ratio("mkdir, watch, unwatch, rmdir with 10,000 mounts, to 10", b["watch-rmdir"][10000], b["watch-rmdir"][10], 1.1)
+    goals.add("wake-ups of a reader that keeps up by umount -l of 1,000 mounts", b["umount-wakeups"][1000], 1)
+    ratio("mount and umount, 10,000 epoll instances wait for the ring, to mountinfo", b["epolls-ring"][10000], b["epolls-mountinfo"][10000], 1)
+    goals.add("mount and umount watched by one queue, more than unwatched", b["mount-watched"][1], 1500)
+    goals.add("the same, by 64 queues", b["mount-watched"][64], 15500)
+    goals.add("mount_setattr() watched by one queue, more than unwatched", b["setattr-watched"][1], 800)
+
+
 def table(header, rows):
     """Lines of a table in Markdown, which can be read on a terminal too."""
     rows = [[str(cell) for cell in row] for row in [header] + rows]
@@ -177,7 +209,7 @@ def owners(traces):
         )
 
 
-def sections(r, traces, idle, posters, native, goals, slope):
+def sections(r, b, traces, idle, posters, native, goals, slope):
     """(title, text, table) of each part of the document."""
     mounts = [f"{n:,} mounts" for n in MOUNTS]
     posts = {f"post-{p}": {24: traces[f"post-{p}"]["total"]} for p in ("ring", "pipe", "ringbuf", "perf") if f"post-{p}" in traces}
@@ -245,8 +277,8 @@ def sections(r, traces, idle, posters, native, goals, slope):
         "`security/keys/`, `block/` and of the series. (A mount takes some thousand more or less each time, in the\n"
         "allocator of per-CPU memory and in the scheduler.) The mount is a bind mount, so that no superblock is\n"
         "made; the umount is one with `MNT_DETACH`, and does not wait for `cleanup_mnt()`. The block is read from\n"
-        "null_blk, which completes it before the system call returns. In mounts it is the counts of changes, a\n"
-        "call to clear the mount, and the places that are patched as long as somebody watches.",
+        "null_blk, which completes it before the system call returns. In mounts it is the counts of changes and\n"
+        "the places that are patched as long as somebody watches.",
         table(["function", *IDLE.values()], [[f"`{f}`" if f != "all" else f, *n] for f, n in idle.items()]),
     )
     yield (
@@ -255,6 +287,41 @@ def sections(r, traces, idle, posters, native, goals, slope):
         table(
             ["", "watchers of the key", "a watcher", "watchers of other keys"],
             [[f"{n:,}", number(v), number(v / n), number(r["queues"][n])] for n, v in r["watchers"].items()],
+        ),
+    )
+    yield (
+        "What a watch on mounts makes others pay",
+        "The least of a number of tries: an interrupt can only add to that. A mount and a umount; for renames, a\n"
+        "directory that goes to another one and back. The user in the namespaces has no capabilities outside.",
+        table(
+            ["", "unwatched", "watched", "ratio"],
+            [
+                [f"umount -l of 1,000 mounts, {depth:,} directories deep, the {where} is watched"]
+                + [number(b["umount-unwatched"][depth]), number(b[f"umount-watched-{where}"][depth])]
+                + [f"{b[f'umount-watched-{where}'][depth] / b['umount-unwatched'][depth]:.2f}"]
+                for depth in DEPTHS
+                for where in ("root", "directory")
+            ]
+            + [
+                [f"rename, {mounts:,} mounts on the filesystem, {what}"]
+                + [number(b["rename-unwatched"][mounts]), number(b[name][mounts]), f"{b[name][mounts] / b['rename-unwatched'][mounts]:.2f}"]
+                for mounts in (10, 10000)
+                for name, what in (("rename-watched-before", "watched before"), ("rename-watched", "watched"))
+            ]
+            + [
+                [f"mount and umount, {b['namespaces-watches'][n]:,} watches in {n} user namespaces"]
+                + [number(b["namespaces-unwatched"][n]), number(v), f"{v / b['namespaces-unwatched'][n]:.2f}"]
+                for n, v in b["namespaces-watched"].items()
+            ],
+        )
+        + table(
+            ["more than unwatched, watched by", "mount and umount", "mount_setattr()"],
+            [[f"{n} queues" if n > 1 else "one queue", number(v), number(b["setattr-watched"][n]) if n in b["setattr-watched"] else ""] for n, v in b["mount-watched"].items()]
+            + [["fanotify", number(b["mount-fanotify"][1]), ""]],
+        )
+        + table(
+            ["10,000 epoll instances wait for", "mount and umount"],
+            [["the ring", number(b["epolls-ring"][10000])], ["/proc/self/mountinfo", number(b["epolls-mountinfo"][10000])]],
         ),
     )
     yield (
@@ -380,12 +447,14 @@ def main():
     idle = more_when_idle(traces, base_traces, functions)
     inlined = not any(f.startswith("rust_helper_") for f, _ in traces["post-ring"]["functions"])
     goals, slope = judge(r, traces, base_traces, idle, inlined)
+    burden = read(f"{folder}/burden.txt")
+    judge_burden(goals, burden)
     native = read(f"{folder}/native.txt")
-    parts = list(sections(r, traces, idle, posters, native, goals, slope))
+    parts = list(sections(r, burden, traces, idle, posters, native, goals, slope))
     for title, _, lines in parts:
         print(title, *lines, sep="\n")
     with open(f"{folder}/bench.json", "w") as out:
-        results = {"counted": r, "idle": idle, "posters": posters, "native": native, "traces": traces, "goals": goals.rows}
+        results = {"counted": r, "burden": burden, "idle": idle, "posters": posters, "native": native, "traces": traces, "goals": goals.rows}
         json.dump(results, out, indent=1)
     if target != "--check":
         write_document(target, r, parts)
