@@ -74,14 +74,14 @@ static_assert(WATCH_TYPE_MOUNT_NOTIFY < WATCH_TYPE__NR);
  * watches it posts so many records, and so many more for each mount that changes, which
  * takes about half of what propagation does.  The rest gets RESCAN.
  */
-#define MNT_WATCH_FOREIGN	64
+#define MNT_WATCH_FOREIGN	24
 #define MNT_WATCH_FOREIGN_EACH	8
 
 /*
  * The most watches of a user in a mount namespace, and in all.  CAP_SYS_RESOURCE
  * lifts both.
  */
-#define MNT_WATCH_SHARE		64
+#define MNT_WATCH_SHARE		48
 #define MNT_WATCH_SHARE_ALL	1024
 
 /**
@@ -372,15 +372,18 @@ static void mnt_watch_post_rescan(struct watch_point *point, struct watch_queue 
 }
 
 /* Once for all changes of a flush that are too deep below a mount's directories. */
-static noinline void mnt_watch_rescan_mount(struct mount_watch *w, struct mnt_watch_flush *flush)
+static noinline void mnt_watch_rescan_mount(const struct mount *m,
+					    struct mnt_watch_flush *flush)
 {
+	struct mount_watch *w = m->mnt_watch;
 	struct watch_point *point;
 
 	if (w->rescanned == mnt_flush_nr)
 		return;
 	w->rescanned = mnt_flush_nr;
 	hlist_for_each_entry_rcu(point, &w->points, link)
-		mnt_watch_post_rescan(point, &flush->wake);
+		if (point->place.dentry != m->mnt.mnt_root)
+			mnt_watch_post_rescan(point, &flush->wake);
 }
 
 /* The same for changes that are below too many mounts. */
@@ -437,7 +440,7 @@ static noinline void mnt_watch_see_points(struct watch_point **seen, struct moun
 	struct watch_point *point;
 
 	if (READ_ONCE(w->nr_dirs) && !mnt_watch_see_dirs(seen, mnt, dentry, how))
-		mnt_watch_rescan_mount(w, flush);
+		mnt_watch_rescan_mount(mnt, flush);
 	point = rcu_dereference(w->root_point);
 	if (point)
 		mnt_watch_see(seen, point, dentry == mnt->mnt.mnt_root ? how : below);
@@ -1079,14 +1082,8 @@ void __mnt_watch_umount(struct mount *m)
 	}
 }
 
-/**
- * mnt_watch_flush_end - Remove the watches of unmounted mounts, and wake readers
- * @flush: From mnt_watch_flush_begin().
- *
- * Context: Process context, without mount_lock and namespace_sem.  The inodes that
- * rmdir() and rename() lock may be locked.  The mounts are still there.
- */
-void mnt_watch_flush_end(struct mnt_watch_flush *flush)
+/* The part of mnt_watch_flush_end() for when there is something to do. */
+void __mnt_watch_flush_end(struct mnt_watch_flush *flush)
 {
 	struct watch_point *point;
 	struct hlist_node *next;

@@ -100,7 +100,7 @@ void __mnt_dentry_moved(const struct dentry *from, const struct dentry *to);
 void mnt_watch_flush_begin(struct mnt_watch_flush *flush);
 void mnt_watch_report(struct list_head *changed, struct mnt_watch_flush *flush);
 void mnt_watch_done(struct mount *m, struct list_head *dentries);
-void mnt_watch_flush_end(struct mnt_watch_flush *flush);
+void __mnt_watch_flush_end(struct mnt_watch_flush *flush);
 void mnt_directory_removed(struct dentry *dentry);
 unsigned int d_count_unwatched(const struct dentry *dentry);
 
@@ -178,12 +178,14 @@ static inline void mnt_changed(bool wanted)
  * @tree: The root of the tree.
  * @ns: The namespace.
  *
+ * That a namespace is watchable holds whether anything is watched now or not.
+ *
  * Context: namespace_sem held exclusively.  May sleep.
  * Return: 0 or -ENOMEM.
  */
 static inline int mnt_watch_prepare(struct mount *tree, const struct mnt_namespace *ns)
 {
-	return mnt_any_watched() && ns->watchable ? __mnt_watch_prepare(tree) : 0;
+	return unlikely(ns->watchable) ? __mnt_watch_prepare(tree) : 0;
 }
 
 /**
@@ -211,6 +213,19 @@ static inline void mnt_watch_note_fsnotify(struct mount *m)
 static inline bool mnt_watch_is_for_fsnotify(const struct mount *m)
 {
 	return !m->mnt_watch || !m->mnt_watch->changed || m->mnt_watch->notify;
+}
+
+/**
+ * mnt_watch_flush_end - Remove the watches of unmounted mounts, and wake readers
+ * @flush: From mnt_watch_flush_begin().
+ *
+ * Context: Process context, without mount_lock and namespace_sem.  The inodes that
+ * rmdir() and rename() lock may be locked.  The mounts are still there.
+ */
+static inline void mnt_watch_flush_end(struct mnt_watch_flush *flush)
+{
+	if (!hlist_empty(&flush->dying) || flush->wake)
+		__mnt_watch_flush_end(flush);
 }
 
 static inline void mnt_watch_free(const struct mount *m)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -364,6 +365,144 @@ static void burden_locks(unsigned int mounts, bool watched)
 	tell_lock(path, "namespace_sem-R:", mounts);
 }
 
+static uint64_t cpu_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+/* The median of what this takes of the processor: whatever runs in between does not count. */
+static uint64_t victim_mount(void)
+{
+	struct samples s = { .count = 0 };
+	uint64_t begin;
+
+	for (int i = 0; i < 200; i++) {
+		begin = cpu_now();
+		mount_spare();
+		umount_spare();
+		sample(&s, now() - (cpu_now() - begin));
+		usleep(1000);
+	}
+	return median(&s);
+}
+
+static uint64_t victim_rename(void)
+{
+	struct samples s = { .count = 0 };
+	uint64_t begin;
+
+	for (int i = 0; i < 200; i++) {
+		begin = cpu_now();
+		rename_it(PLACE "/a/x", PLACE "/b/x");
+		rename_it(PLACE "/b/x", PLACE "/a/x");
+		sample(&s, now() - (cpu_now() - begin));
+		usleep(1000);
+	}
+	return median(&s);
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = check(sys_open(path, O_WRONLY), path);
+
+	check(write(fd, text, strlen(text)), path);
+	close(fd);
+}
+
+/* A user in a user namespace of his own who does what he can to be in the way. */
+static int attacker(volatile unsigned int *ready_count)
+{
+	static const struct rlimit limit = { 16384, 16384 };
+	static const char *const crossed[] = { PLACE "/a", PLACE "/b", PLACE, "/" };
+	char name[32];
+	int pid = check(fork(), "fork");
+
+	if (pid)
+		return pid;
+	setpgid(0, 0);
+	check(setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
+	check(setgid(USER), "setgid");
+	check(setuid(USER), "setuid");
+	check(syscall(__NR_unshare, CLONE_NEWUSER | CLONE_NEWNS), "unshare");
+	/* Else /proc/self is root's, after setuid(). */
+	check(prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");
+	put("/proc/self/setgroups", "deny");
+	put("/proc/self/uid_map", "0 1000 1");
+	put("/proc/self/gid_map", "0 1000 1");
+	/* His share of watches, on what others use, and mounts of his own there. */
+	for (int i = 0; i < MOST_QUEUES; i++) {
+		ring_open(&rings[i], 1);
+		syscall(__NR_mount_notify, AT_FDCWD, crossed[i % 4], 0, rings[i].fd, 1);
+	}
+	check(sys_mount("attack", PLACE "/elsewhere", "tmpfs", 0), "mount");
+	check(chdir(PLACE "/elsewhere"), "chdir");
+	for (int i = 0; i < 1000; i++) {
+		check(mkdir("d", 0755), "mkdir");
+		check(chdir("d"), "chdir");
+	}
+	for (int i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		check(mkdir(name, 0755), "mkdir");
+		check(sys_mount("/proc", name, NULL, MS_BIND), "bind");
+	}
+	check(mkdir("from", 0755) | mkdir("to", 0755) | mkdir("from/x", 0755), "mkdir");
+	__atomic_add_fetch(&ready_count[0], 1, __ATOMIC_RELEASE);
+
+	/* One reads, one renames, one watches, one mounts. */
+	pid = fork() ? (fork() ? 0 : 1) : (fork() ? 2 : 3);
+	for (unsigned int i = 0;; i++) {
+		switch (pid) {
+		case 0:
+			for (int q = 0; q < MOST_QUEUES; q++)
+				store_release(&rings[q].shared->tail, load_acquire(&rings[q].shared->head));
+			break;
+		case 1:
+			rename_it("from/x", "to/x");
+			rename_it("to/x", "from/x");
+			break;
+		case 2:
+			mkdir("new", 0755);
+			syscall(__NR_mount_notify, AT_FDCWD, "from", 0, rings[0].fd, 2);
+			syscall(__NR_mount_notify, AT_FDCWD, "new", 0, rings[1].fd, 2);
+			syscall(__NR_mount_notify, AT_FDCWD, "from", 0, rings[0].fd, -1);
+			rmdir("new");
+			break;
+		case 3:
+			snprintf(name, sizeof(name), "%u", i % 10000);
+			sys_umount(name, MNT_DETACH);
+			sys_mount("/proc", name, NULL, MS_BIND);
+			break;
+		}
+	}
+}
+
+static void burden_attack(void)
+{
+	volatile unsigned int *count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t mount, rename;
+	int pid;
+
+	make_mounts(0);
+	check(mkdir(PLACE "/a", 0755) | mkdir(PLACE "/b", 0755) | mkdir(PLACE "/a/x", 0755), "mkdir");
+	check(mkdir(PLACE "/elsewhere", 0777), "mkdir");
+	check(sys_mount("", "/", NULL, MS_REC | MS_SHARED), "make / shared");
+	mount = victim_mount();
+	rename = victim_rename();
+	pid = attacker(count);
+	while (!__atomic_load_n(&count[0], __ATOMIC_ACQUIRE))
+		usleep(10000);
+	usleep(200000);
+	result("alone-mount", 0, mount);
+	result("alone-rename", 0, rename);
+	result("attacked-mount", 0, victim_mount());
+	result("attacked-rename", 0, victim_rename());
+	check(kill(-pid, SIGKILL), "kill");
+	waitpid(pid, NULL, 0);
+}
+
 /* For trace.py: what each of these takes, function by function. */
 static void burden_trace(unsigned int queues)
 {
@@ -402,6 +541,8 @@ void bench_burden(int argc, char **argv)
 		burden_epolls(parameter);
 	} else if (strcmp(what, "locks") == 0) {
 		burden_locks(parameter, argc > 3);
+	} else if (strcmp(what, "attack") == 0) {
+		burden_attack();
 	} else if (strcmp(what, "trace") == 0) {
 		burden_trace(parameter);
 	} else if (strcmp(what, "queues") == 0) {
@@ -409,7 +550,7 @@ void bench_burden(int argc, char **argv)
 	} else if (strcmp(what, "namespaces") == 0 && argc > 3) {
 		burden_namespaces(parameter, atol(argv[3]));
 	} else {
-		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|queues|namespaces N WATCHES|wakeups|epolls N\n");
+		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|queues|namespaces N WATCHES|wakeups|epolls N|attack\n");
 		exit(2);
 	}
 }

@@ -164,6 +164,6 @@ static int watch_shared(const struct _test_data_share *self, int nr, int tag)
 	return mount_notify(AT_FDCWD, nr % 2 ? "." : "dir", 0, self->fds[nr], tag);
 }
 
-FIXTURE_VARIANT_ADD(share, mounts) { .watch = watch_shared, .share = 64 };
+FIXTURE_VARIANT_ADD(share, mounts) { .watch = watch_shared, .share = 48 };
 
 TEST_HARNESS_MAIN
