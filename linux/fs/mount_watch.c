@@ -20,10 +20,10 @@
  *   on the root, and at most MNT_WATCH_DEPTH dentries and as many mounts for a
  *   change.  Whoever watches further up gets one RESCAN record for all changes of a
  *   flush that were too deep.
- * - A change is posted to at most MNT_WATCH_SHARE watches of a user in its
- *   namespace.  Those that follow from it by propagation are posted to a number of
- *   watches that depends on how many mounts there are, MNT_WATCH_FOREIGN_EACH.
- * - A rename looks at a flag of the directories that it crosses.  A worker posts
+ * - A user has at most MNT_WATCH_SHARE watches in a namespace.  A flush posts to a
+ *   number of watches that depends on how many mounts changed, MNT_WATCH_OWN_EACH
+ *   and MNT_WATCH_FOREIGN_EACH; a worker posts RESCAN to the rest.
+ * - A rename looks at a flag of the directories that it crosses.  The worker posts
  *   RESCAN to the watch points there.
  *
  * Locks:
@@ -70,9 +70,16 @@ static_assert(WATCH_TYPE_MOUNT_NOTIFY < WATCH_TYPE__NR);
 #define MNT_RESCAN_DELAY	(HZ / 50)
 
 /*
- * A task that changes a mount may have it propagate to namespaces of others.  To their
- * watches it posts so many records, and so many more for each mount that changes, which
- * takes about half of what propagation does.  The rest gets RESCAN.
+ * A flush posts so many records, and so many more for each mount that changes: for one
+ * change as many as there may be watches, but not for each of thousands, as all others
+ * wait for namespace_sem.
+ */
+#define MNT_WATCH_OWN		1024
+#define MNT_WATCH_OWN_EACH	8
+
+/*
+ * The same for what changes by propagation, in namespaces of others.  This takes about
+ * half of what propagation itself does.
  */
 #define MNT_WATCH_FOREIGN	24
 #define MNT_WATCH_FOREIGN_EACH	8
@@ -100,8 +107,8 @@ static_assert(WATCH_TYPE_MOUNT_NOTIFY < WATCH_TYPE__NR);
  * @watches: The watches; dead when the directory or the mount is gone.
  * @next: The next one that a change concerns.
  * @seen: How the change concerns it, SEEN_*.
- * @rescanning: It is in mnt_rescans, RESCAN_*.
- * @rescan: Link there.
+ * @rescanning: Why it is in mnt_rescans, RESCAN_*.
+ * @rescan: Link there; mnt_rescan_lock.
  *
  * @next and @seen belong to the task that reports changes.
  */
@@ -122,8 +129,8 @@ struct watch_point {
 	struct watch_list	watches;
 	struct watch_point	*next;
 	unsigned int		seen;
-	atomic_t		rescanning;
-	struct llist_node	rescan;
+	unsigned int		rescanning;
+	struct list_head	rescan;
 };
 
 #define RESCAN_ITSELF	BIT(0)	/* Changes were not posted to it */
@@ -156,7 +163,7 @@ static struct rhltable mnt_points_by_dentry;
 struct mnt_watch_share {
 	struct rhash_head	node;
 	struct mnt_share_key {
-		const void	*user;	/* As in struct watch, or a user_struct */
+		u64		user;	/* watch::share, or the user_struct */
 		u64		ns_id;
 	} key;
 	unsigned int		nr;
@@ -182,7 +189,8 @@ static u64 mnt_flush_nr;		/* Of the task that reports changes */
 static HLIST_HEAD(mnt_dying_points);	/* Protected by namespace_sem */
 
 /* Watch points that are to get RESCAN, and who posts that. */
-static LLIST_HEAD(mnt_rescans);
+static LIST_HEAD(mnt_rescans);
+static DEFINE_SPINLOCK(mnt_rescan_lock);
 static void mnt_rescan_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(mnt_rescan_worker, mnt_rescan_work);
 
@@ -322,33 +330,38 @@ static struct rhlist_head *mnt_points_at(struct mount *mnt, struct dentry *dentr
 	return rhltable_lookup(&mnt_points_by_place, &place, mnt_by_place_params);
 }
 
-/* Have a worker post RESCAN to a watch point.  False if it is going already. */
-static bool mnt_watch_rescan_later(struct watch_point *point, int what)
+/* Have the worker post RESCAN to a watch point.  False if that is going. */
+static bool mnt_watch_rescan_later(struct watch_point *point, unsigned int why)
 {
-	/* Pairs with the exchange in mnt_rescan_work(), which sees what came before. */
-	if (atomic_fetch_or(what, &point->rescanning))
-		return true;
-	if (!refcount_inc_not_zero(&point->usage)) {
-		atomic_xchg(&point->rescanning, 0);
+	guard(spinlock)(&mnt_rescan_lock);
+	/* Whoever drops the last reference takes it off the list after that. */
+	if (!refcount_read(&point->usage))
 		return false;
+	if (list_empty(&point->rescan)) {
+		list_add_tail(&point->rescan, &mnt_rescans);
+		queue_delayed_work(system_dfl_wq, &mnt_rescan_worker, MNT_RESCAN_DELAY);
 	}
-	llist_add(&point->rescan, &mnt_rescans);
-	queue_delayed_work(system_dfl_wq, &mnt_rescan_worker, MNT_RESCAN_DELAY);
+	point->rescanning |= why;
 	return true;
 }
 
-static void mnt_watch_post(struct watch_point *point, const struct mount *m,
-			   struct mount_notification *n, u32 flags,
-			   struct mnt_watch_flush *flush)
+/* May a record be posted to so many watches?  They count from then on. */
+static bool mnt_watch_afford(struct mnt_watch_flush *flush, u32 flags, unsigned int nr)
 {
-	unsigned int nr = READ_ONCE(point->watches.nr_watchers);
+	unsigned int *left = flags & NOTIFY_MOUNT_PROPAGATED ? &flush->foreign : &flush->own;
 
-	if (m->mnt_watch && m->mnt_watch->how == MNT_CHANGE_PROPAGATED) {
-		if (nr > flush->foreign) {
-			mnt_watch_rescan_later(point, RESCAN_ITSELF);
-			return;
-		}
-		flush->foreign -= nr;
+	if (nr > *left)
+		return false;
+	*left -= nr;
+	return true;
+}
+
+static void mnt_watch_post(struct watch_point *point, struct mount_notification *n,
+			   u32 flags, struct mnt_watch_flush *flush)
+{
+	if (!mnt_watch_afford(flush, flags, READ_ONCE(point->watches.nr_watchers))) {
+		mnt_watch_rescan_later(point, RESCAN_ITSELF);
+		return;
 	}
 	n->watch.info = watch_sizeof(*n) | flags;
 	/* No single task caused it; post without credentials. */
@@ -400,18 +413,19 @@ static noinline void mnt_watch_rescan_ns(struct mnt_namespace *ns, struct mnt_wa
 
 /*
  * See the watch points from a directory of a mount upwards, but for its root.  False
- * if there may be others further up than MNT_WATCH_DEPTH.
+ * if there may be others further up when *depth has come to MNT_WATCH_DEPTH.
  *
  * A rename may take a directory elsewhere meanwhile.  Whoever watches what it crosses
  * gets a RESCAN record after that.
  */
 static bool mnt_watch_see_dirs(struct watch_point **seen, struct mount *mnt,
-			       struct dentry *dentry, unsigned int how)
+			       struct dentry *dentry, unsigned int how,
+			       unsigned int *depth)
 {
 	const unsigned int below = how << 1 & (SEEN_BELOW | SEEN_FORMER(SEEN_BELOW));
-	unsigned int left = READ_ONCE(mnt->mnt_watch->nr_dirs), depth;
+	unsigned int left = READ_ONCE(mnt->mnt_watch->nr_dirs);
 
-	for (depth = 0; left && depth < MNT_WATCH_DEPTH; depth++) {
+	for (; left && *depth < MNT_WATCH_DEPTH; ++*depth) {
 		struct rhlist_head *pos, *points;
 		struct watch_point *point;
 
@@ -421,7 +435,9 @@ static bool mnt_watch_see_dirs(struct watch_point **seen, struct mount *mnt,
 			points = mnt_points_at(mnt, dentry);
 			rhl_for_each_entry_rcu(point, pos, points, by_place) {
 				mnt_watch_see(seen, point, how);
-				left -= !!left;
+				/* One that is going may not be counted any more. */
+				if (left && refcount_read(&point->usage))
+					left--;
 			}
 		}
 		how |= below;
@@ -433,13 +449,13 @@ static bool mnt_watch_see_dirs(struct watch_point **seen, struct mount *mnt,
 /* See the watch points of a mount from a directory of it upwards. */
 static noinline void mnt_watch_see_points(struct watch_point **seen, struct mount *mnt,
 					  struct dentry *dentry, unsigned int how,
-					  unsigned int below,
+					  unsigned int below, unsigned int *depth,
 					  struct mnt_watch_flush *flush)
 {
 	struct mount_watch *w = mnt->mnt_watch;
 	struct watch_point *point;
 
-	if (READ_ONCE(w->nr_dirs) && !mnt_watch_see_dirs(seen, mnt, dentry, how))
+	if (READ_ONCE(w->nr_dirs) && !mnt_watch_see_dirs(seen, mnt, dentry, how, depth))
 		mnt_watch_rescan_mount(mnt, flush);
 	point = rcu_dereference(w->root_point);
 	if (point)
@@ -452,17 +468,17 @@ static void mnt_watch_see_place(struct watch_point **seen, const struct mount *m
 {
 	const unsigned int here = former ? SEEN_FORMER(SEEN_HERE) : SEEN_HERE;
 	const unsigned int below = here << 1 | here;
-	unsigned int how = here, depth = 0;
+	unsigned int how = here, mounts = 0, depth = 0;
 	struct dentry *dentry;
 	struct mount *mnt;
 
 	for (; (mnt = mnt_watch_up(m, former, &dentry)); m = mnt) {
-		if (unlikely(depth++ == MNT_WATCH_DEPTH)) {
+		if (unlikely(mounts++ == MNT_WATCH_DEPTH)) {
 			mnt_watch_rescan_ns(former ? m->prev_ns : m->mnt_ns, flush);
 			return;
 		}
 		if (mnt->mnt_watch && !hlist_empty(&mnt->mnt_watch->points))
-			mnt_watch_see_points(seen, mnt, dentry, how, below, flush);
+			mnt_watch_see_points(seen, mnt, dentry, how, below, &depth, flush);
 		how = below;
 	}
 }
@@ -607,7 +623,7 @@ static void mnt_watch_report_gone(struct mount *m, struct mnt_watch_flush *flush
 			     &w->state);
 	n.mnt_parent_id = w->parent->mnt_id_unique;
 	for (point = seen; point; point = point->next)
-		mnt_watch_post(point, m, &n, flags | mnt_watch_in_subtree(point->seen >> 2),
+		mnt_watch_post(point, &n, flags | mnt_watch_in_subtree(point->seen >> 2),
 			       flush);
 }
 
@@ -629,7 +645,7 @@ static void mnt_watch_report_new(struct mount *m, struct mnt_watch_flush *flush)
 		flags |= NOTIFY_MOUNT_RECURSIVE;
 	n = mnt_watch_record(m, NOTIFY_MOUNT_NEW_MOUNT, &m->mnt_watch->state);
 	for (point = seen; point; point = point->next)
-		mnt_watch_post(point, m, &n, flags | mnt_watch_in_subtree(point->seen),
+		mnt_watch_post(point, &n, flags | mnt_watch_in_subtree(point->seen),
 			       flush);
 }
 
@@ -670,7 +686,7 @@ static bool mnt_watch_report_moved(struct mount *m, u32 flags,
 		n.watch.subtype = from ? NOTIFY_MOUNT_MOVE_FROM : NOTIFY_MOUNT_MOVE_TO;
 		n.mnt_parent_id = (from ? parent : m->mnt_parent)->mnt_id_unique;
 		n.mnt_parent_id_old = former && now ? parent->mnt_id_unique : 0;
-		mnt_watch_post(point, m, &n,
+		mnt_watch_post(point, &n,
 			       flags | mnt_watch_in_subtree(from ? point->seen >> 2 :
 								   point->seen), flush);
 	}
@@ -691,10 +707,17 @@ static void mnt_watch_breathe(struct mnt_watch_flush *flush)
 static void mnt_watch_report_tree_moved(struct mount *m, struct mnt_watch_flush *flush)
 {
 	u32 flags = mnt_watch_how_flags(m);
+	struct watch_point *point;
 	struct mount *p;
 
-	if (!mnt_watch_report_moved(m, flags, flush))
+	if (!mnt_watch_report_moved(m, flags, flush) || list_empty(&m->mnt_mounts))
 		return;
+	if (flags & NOTIFY_MOUNT_PROPAGATED) {
+		/* Whoever moved another mount does not walk the tree of somebody else. */
+		for (point = flush->seen; point; point = point->next)
+			mnt_watch_rescan_later(point, RESCAN_ITSELF);
+		return;
+	}
 	for (p = next_mnt(m, m); p; p = next_mnt(p, m)) {
 		if (mnt_is_new(p) || mnt_is_moved(p))
 			p = skip_mnt_tree(p);
@@ -732,8 +755,7 @@ static unsigned int mnt_watch_parent_diff(const struct mount *m)
 	return w->reported | mnt_state_diff(&w->state, &now);
 }
 
-static void mnt_watch_post_state(struct watch_point *seen, const struct mount *m,
-				 struct mount_notification *n,
+static void mnt_watch_post_state(struct watch_point *seen, struct mount_notification *n,
 				 enum mount_notification_subtype subtype, u32 flags,
 				 struct mnt_watch_flush *flush)
 {
@@ -741,7 +763,7 @@ static void mnt_watch_post_state(struct watch_point *seen, const struct mount *m
 
 	n->watch.subtype = subtype;
 	for (point = seen; point; point = point->next)
-		mnt_watch_post(point, m, n, flags | mnt_watch_in_subtree(point->seen),
+		mnt_watch_post(point, n, flags | mnt_watch_in_subtree(point->seen),
 			       flush);
 	/* The next one starts from what this one shows. */
 	n->mnt_attr_old = n->mnt_attr;
@@ -781,12 +803,12 @@ static void mnt_watch_report_state(struct mount *m, struct mnt_watch_flush *flus
 		if (parent_diff & BIT(NOTIFY_MOUNT_READONLY))
 			flags |= NOTIFY_MOUNT_RECURSIVE;
 		n.mnt_attr ^= MOUNT_ATTR_RDONLY;
-		mnt_watch_post_state(seen, m, &n, NOTIFY_MOUNT_READONLY, flags, flush);
+		mnt_watch_post_state(seen, &n, NOTIFY_MOUNT_READONLY, flags, flush);
 	}
 	if (diff & BIT(NOTIFY_MOUNT_SETATTR)) {
 		flags = parent_diff & BIT(NOTIFY_MOUNT_SETATTR) ? NOTIFY_MOUNT_RECURSIVE : 0;
 		n.mnt_attr = attr;
-		mnt_watch_post_state(seen, m, &n, NOTIFY_MOUNT_SETATTR, flags, flush);
+		mnt_watch_post_state(seen, &n, NOTIFY_MOUNT_SETATTR, flags, flush);
 	}
 	if (diff & BIT(NOTIFY_MOUNT_PROPAGATION)) {
 		flags = mnt_watch_how_flags(m);
@@ -794,7 +816,7 @@ static void mnt_watch_report_state(struct mount *m, struct mnt_watch_flush *flus
 			flags |= NOTIFY_MOUNT_RECURSIVE;
 		n.mnt_propagation = mnt_state_propagation(&w->state);
 		n.mnt_peer_group = mnt_state_peer_group(&w->state);
-		mnt_watch_post_state(seen, m, &n, NOTIFY_MOUNT_PROPAGATION, flags, flush);
+		mnt_watch_post_state(seen, &n, NOTIFY_MOUNT_PROPAGATION, flags, flush);
 	}
 }
 
@@ -810,6 +832,7 @@ void mnt_watch_flush_begin(struct mnt_watch_flush *flush)
 	flush->wake = NULL;
 	flush->seen = NULL;
 	flush->parent = NULL;
+	flush->own = MNT_WATCH_OWN;
 	flush->foreign = MNT_WATCH_FOREIGN;
 	flush->nr = 0;
 }
@@ -830,13 +853,9 @@ void mnt_watch_report(struct list_head *changed, struct mnt_watch_flush *flush)
 		return;
 
 	mnt_flush_nr++;
-	/*
-	 * Pairs with the barrier in mnt_rescan_work(): either that sees the mounts
-	 * that were made, or what follows sees where directories were renamed to.
-	 */
-	smp_mb();
 	rcu_read_lock();
 	list_for_each_entry(m, changed, to_notify) {
+		flush->own += MNT_WATCH_OWN_EACH;
 		flush->foreign += MNT_WATCH_FOREIGN_EACH;
 		if (m->mnt_watch && m->mnt_watch->changed)
 			mnt_watch_report_place(m, flush);
@@ -921,19 +940,26 @@ static void mnt_watch_detach(struct watch_point *point)
 	}
 	point->sb = m->mnt.mnt_sb;
 	atomic_inc(&point->sb->s_active);
-	/* Pairs with READ_ONCE() in mnt_rescan(): RCU keeps the mount for that. */
+	/* Pairs with READ_ONCE() in mnt_rescan_crossed(): RCU keeps the mount for that. */
 	WRITE_ONCE(point->place.mnt, NULL);
 }
+
+static void mnt_watch_crossed(const struct dentry *dentry);
 
 static void mnt_put_watch_point(struct watch_point *point)
 {
 	struct dentry *dentry = point->place.dentry;
+	unsigned int why;
 
 	if (!refcount_dec_and_test(&point->usage))
 		return;
 
 	scoped_guard(mount_locked_reader)
 		mnt_watch_detach(point);
+	scoped_guard(spinlock, &mnt_rescan_lock) {
+		list_del_init(&point->rescan);
+		why = point->rescanning;
+	}
 	rhltable_remove(&mnt_points_by_dentry, &point->by_dentry, mnt_by_dentry_params);
 	/* mnt_add_watch_point() sets the flag after it adds to the table. */
 	spin_lock(&dentry->d_lock);
@@ -941,6 +967,11 @@ static void mnt_put_watch_point(struct watch_point *point)
 		if (!mnt_points_on(dentry))
 			dentry->d_flags &= ~DCACHE_MOUNT_WATCHED;
 	spin_unlock(&dentry->d_lock);
+	/* Another one there is to stand for all. */
+	if (why & RESCAN_CROSSED) {
+		guard(rcu)();
+		mnt_watch_crossed(dentry);
+	}
 	dput(dentry);
 	/* The last one if the mount has gone meanwhile and nothing else uses it. */
 	deactivate_super(point->sb);
@@ -963,7 +994,7 @@ static void mnt_count_watch(struct watch_point *point, int by)
 
 static struct mnt_watch_share *mnt_find_share(const void *user, u64 ns_id)
 {
-	const struct mnt_share_key key = { .user = user, .ns_id = ns_id };
+	const struct mnt_share_key key = { .user = (unsigned long)user, .ns_id = ns_id };
 
 	lockdep_assert_held(&mnt_watch_share_lock);
 
@@ -994,7 +1025,7 @@ static int mnt_take_share(const void *user, u64 ns_id, unsigned int most)
 	guard(spinlock)(&mnt_watch_share_lock);
 	share = mnt_find_share(user, ns_id);
 	if (!share) {
-		new->key.user = user;
+		new->key.user = (unsigned long)user;
 		new->key.ns_id = ns_id;
 		err = rhashtable_insert_fast(&mnt_watch_shares, &new->node,
 					     mnt_share_params);
@@ -1088,13 +1119,14 @@ void __mnt_watch_flush_end(struct mnt_watch_flush *flush)
 	struct watch_point *point;
 	struct hlist_node *next;
 
+	/* Letting go of a directory may take long. */
+	watch_queue_wake(&flush->wake);
 	hlist_for_each_entry_safe(point, next, &flush->dying, in_ns) {
 		hlist_del_init(&point->in_ns);
 		scoped_guard(mount_locked_reader)
 			mnt_watch_detach(point);
 		mnt_kill_watch_point(point);
 	}
-	watch_queue_wake(&flush->wake);
 }
 
 static struct watch_point *mnt_get_live_point(struct rhlist_head *points)
@@ -1128,6 +1160,18 @@ void mnt_directory_removed(struct dentry *dentry)
 	}
 }
 
+static unsigned int mnt_count_points(const struct dentry *dentry)
+{
+	const struct watch_point *point;
+	struct rhlist_head *pos;
+	unsigned int nr = 0;
+
+	guard(rcu)();
+	rhl_for_each_entry_rcu(point, pos, mnt_points_on(dentry), by_dentry)
+		nr++;
+	return nr;
+}
+
 /**
  * d_count_unwatched - Count the references to a dentry, but not those of watches
  * @dentry: The dentry, to which the caller holds a reference.
@@ -1140,18 +1184,16 @@ void mnt_directory_removed(struct dentry *dentry)
  */
 unsigned int d_count_unwatched(const struct dentry *dentry)
 {
-	const struct watch_point *point;
-	struct rhlist_head *pos;
-	unsigned int count;
+	unsigned int before, after, count;
 
 	if (likely(!(READ_ONCE(dentry->d_flags) & DCACHE_MOUNT_WATCHED)))
 		return d_count(dentry);
 
-	guard(rcu)();
+	/* What comes or goes meanwhile counts, so that a directory in use is never unused. */
+	before = mnt_count_points(dentry);
 	count = d_count(dentry);
-	rhl_for_each_entry_rcu(point, pos, mnt_points_on(dentry), by_dentry)
-		count--;
-	return count;
+	after = mnt_count_points(dentry);
+	return count - min(before, after);
 }
 EXPORT_SYMBOL_GPL(d_count_unwatched);
 
@@ -1159,42 +1201,53 @@ EXPORT_SYMBOL_GPL(d_count_unwatched);
  * Have those list again who watch a directory that a rename crossed.  The root of a
  * mount has all below it that is mounted on the mount, wherever that is.
  */
-static void mnt_rescan(const struct dentry *dentry, struct watch_queue **wake)
+static void mnt_rescan_crossed(const struct dentry *dentry, struct watch_queue **wake)
 {
 	struct watch_point *point;
 	struct rhlist_head *pos;
 
-	guard(rcu)();
 	rhl_for_each_entry_rcu(point, pos, mnt_points_on(dentry), by_dentry) {
 		const struct mount *m = READ_ONCE(point->place.mnt);
 
-		if (m && dentry != m->mnt.mnt_root && !list_empty(&m->mnt_mounts))
+		if (m && dentry != m->mnt.mnt_root)
 			mnt_watch_post_rescan(point, wake);
 	}
 }
 
+/*
+ * Post RESCAN to the first watch point that is to get it, if there is one.  RCU keeps it
+ * for that: a reference might be the last one, which can take long to drop.
+ */
+static bool mnt_rescan_first(struct watch_queue **wake)
+{
+	struct watch_point *point;
+	unsigned int why;
+
+	guard(rcu)();
+	scoped_guard(spinlock, &mnt_rescan_lock) {
+		point = list_first_entry_or_null(&mnt_rescans, struct watch_point, rescan);
+		if (!point)
+			return false;
+		/* What happens from here on puts it on the list again. */
+		list_del_init(&point->rescan);
+		why = point->rescanning;
+		point->rescanning = 0;
+	}
+	if (why & RESCAN_CROSSED)
+		mnt_rescan_crossed(point->place.dentry, wake);
+	if (why & RESCAN_ITSELF)
+		mnt_watch_post_rescan(point, wake);
+	return true;
+}
+
 static void mnt_rescan_work(struct work_struct *work)
 {
-	struct watch_point *point, *next;
 	struct watch_queue *wake = NULL;
-	struct llist_node *due;
-	int what;
 
-	due = llist_reverse_order(llist_del_all(&mnt_rescans));
-	llist_for_each_entry_safe(point, next, due, rescan) {
-		/*
-		 * Pairs with mnt_watch_rescan_later(): what comes after this is another
-		 * work.  And with the barrier in mnt_watch_report().
-		 */
-		what = atomic_xchg(&point->rescanning, 0);
-		if (what & RESCAN_CROSSED)
-			mnt_rescan(point->place.dentry, &wake);
-		if (what & RESCAN_ITSELF)
-			mnt_watch_post_rescan(point, &wake);
-		mnt_put_watch_point(point);
+	while (mnt_rescan_first(&wake)) {
+		watch_queue_wake(&wake);
 		cond_resched();
 	}
-	watch_queue_wake(&wake);
 }
 
 /* Note that a rename crossed a directory.  One of its watch points stands for all. */
@@ -1262,7 +1315,7 @@ void __mnt_dentry_moved(const struct dentry *from, const struct dentry *to)
 /* Find the watch point on a directory of a mount and take a reference. */
 static struct watch_point *mnt_get_watch_point(struct mount *mnt, struct dentry *dentry)
 {
-	struct mount_watch *w = READ_ONCE(mnt->mnt_watch);
+	struct mount_watch *w = smp_load_acquire(&mnt->mnt_watch);
 	struct watch_point *point;
 	struct rhlist_head *pos;
 
@@ -1317,6 +1370,7 @@ static struct watch_point *mnt_new_watch_point(const struct path *path, u64 ns_i
 	point->id = m->mnt_id_unique;
 	point->ns_id = ns_id;
 	refcount_set(&point->usage, 1);
+	INIT_LIST_HEAD(&point->rescan);
 	init_watch_list(&point->watches, mnt_release_watch);
 	static_branch_deferred_inc(&mnt_watched);
 	return point;
@@ -1470,7 +1524,8 @@ static bool mnt_watch_supply_ns(struct mnt_watch_supply *supply, struct mnt_name
 		}
 		supply->first = *(struct mount_watch **)w;
 		*(struct mount_watch **)w = NULL;
-		m->mnt_watch = w;
+		/* Pairs with mnt_get_watch_point(), which takes no lock. */
+		smp_store_release(&m->mnt_watch, w);
 	}
 	ns->watchable = !supply->missing;
 	return ns->watchable;
@@ -1482,11 +1537,15 @@ int __mnt_watch_prepare(struct mount *tree)
 	struct mount *m;
 
 	for (m = tree; m; m = next_mnt(m, tree)) {
+		struct mount_watch *w;
+
 		if (m->mnt_watch)
 			continue;
-		m->mnt_watch = kzalloc_obj(*m->mnt_watch, GFP_KERNEL_ACCOUNT);
-		if (!m->mnt_watch)
+		w = kzalloc_obj(*w, GFP_KERNEL_ACCOUNT);
+		if (!w)
 			return -ENOMEM;
+		/* Pairs with mnt_get_watch_point(), which takes no lock. */
+		smp_store_release(&m->mnt_watch, w);
 	}
 	return 0;
 }

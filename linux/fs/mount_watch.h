@@ -76,7 +76,8 @@ struct mount_watch {
  * @parent: They are those above what is mounted on this mount, NULL if not so simple,
  * @dir: in this directory, NULL if that does not matter,
  * @former: now or before the changes.
- * @foreign: To how many watches propagated changes may yet be posted.
+ * @own: To how many watches what is no propagated change may yet be posted,
+ * @foreign: and what is one.
  * @nr: How many mounts were reported.
  */
 struct mnt_watch_flush {
@@ -86,6 +87,7 @@ struct mnt_watch_flush {
 	struct mount		*parent;
 	struct dentry		*dir;
 	bool			former;
+	unsigned int		own;
 	unsigned int		foreign;
 	unsigned int		nr;
 };
@@ -251,6 +253,9 @@ static inline void mnt_dentry_moved(const struct dentry *dentry,
 				    const struct dentry *from,
 				    const struct dentry *to)
 {
+	/* For patched code the kernel does more than this. */
+	if (!IS_ENABLED(CONFIG_JUMP_LABEL))
+		smp_mb();
 	if (mnt_any_watched() && from != to &&
 	    (d_is_dir(dentry) || d_mountpoint(dentry) ||
 	     d_is_dir(other) || d_mountpoint(other)))
@@ -287,10 +292,12 @@ static inline void mnt_watch_flush_begin(struct mnt_watch_flush *flush) { }
 static inline void mnt_watch_report(struct list_head *changed,
 				    struct mnt_watch_flush *flush) { }
 
+#ifdef CONFIG_FSNOTIFY
 static inline void mnt_watch_done(struct mount *m, struct list_head *dentries)
 {
 	list_del_init(&m->to_notify);
 }
+#endif
 
 static inline void mnt_watch_flush_end(struct mnt_watch_flush *flush) { }
 static inline void mnt_directory_removed(struct dentry *dentry) { }
