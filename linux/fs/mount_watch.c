@@ -1315,6 +1315,7 @@ void __mnt_dentry_moved(const struct dentry *from, const struct dentry *to)
 /* Find the watch point on a directory of a mount and take a reference. */
 static struct watch_point *mnt_get_watch_point(struct mount *mnt, struct dentry *dentry)
 {
+	/* Pairs with mnt_watch_supply_ns() and __mnt_watch_prepare(). */
 	struct mount_watch *w = smp_load_acquire(&mnt->mnt_watch);
 	struct watch_point *point;
 	struct rhlist_head *pos;

@@ -253,9 +253,9 @@ static inline void mnt_dentry_moved(const struct dentry *dentry,
 				    const struct dentry *from,
 				    const struct dentry *to)
 {
-	/* For patched code the kernel does more than this. */
+	/* As in __mnt_dentry_moved(); to patch the kernel implies more than that. */
 	if (!IS_ENABLED(CONFIG_JUMP_LABEL))
-		smp_mb();
+		smp_mb(); /* Pairs with the barrier in mnt_add_watch_point() */
 	if (mnt_any_watched() && from != to &&
 	    (d_is_dir(dentry) || d_mountpoint(dentry) ||
 	     d_is_dir(other) || d_mountpoint(other)))

@@ -561,12 +561,12 @@ static const char *check_watch(unsigned int nr, const struct listing *list,
 		watch->active = false;
 		w.nr_removed++;
 		/* All the mounts below it went with it, and had to say so. */
-		if (!there && m->nr > !m->dir)
+		if (!there && m->nr > !m->dir && !m->expects_rescan)
 			wrong = "mounts are left below a mount that is gone";
 	} else if (!wrong) {
 		wrong = model_compare(m, list);
 		/* What a rename took out of a directory or into it, has to be listed. */
-		if (wrong && w.renamed) {
+		if (wrong && (w.renamed || m->expects_rescan)) {
 			wrong = model_await_rescan(m, &watch->queue);
 			w.nr_rescans++;
 			model_start(m, list);

@@ -236,6 +236,7 @@ const char *model_read(struct model *m, struct queue *q)
 	int ret;
 
 	m->nr_records = 0;
+	m->expects_rescan = false;
 	while ((ret = queue_next(q, &rec, 0)) > 0) {
 		if (rec_type(&rec) == WATCH_TYPE_META) {
 			if (rec_subtype(&rec) == WATCH_META_LOSS_NOTIFICATION) {
@@ -268,6 +269,11 @@ const char *model_read(struct model *m, struct queue *q)
 		if (m->nr_records == MAX_RECORDS)
 			return "too many records";
 		m->records[m->nr_records++] = rec.mount;
+		/* Of what came along there are no records. */
+		if (rec.watch.info & NOTIFY_MOUNT_PROPAGATED &&
+		    (rec_subtype(&rec) == NOTIFY_MOUNT_MOVE_FROM ||
+		     rec_subtype(&rec) == NOTIFY_MOUNT_MOVE_TO))
+			m->expects_rescan = true;
 		if (m->lost || m->rescan)
 			continue;
 		wrong = apply(m, &rec.mount);

@@ -18,6 +18,7 @@ struct model {
 	bool removed;		/* The watch is gone */
 	bool lost;		/* Records were lost */
 	bool rescan;		/* A record asks for a new listing */
+	bool expects_rescan;	/* One that does is about to come */
 	unsigned int nr;
 	struct mnt mnts[MAX_MOUNTS];
 	/* Of the last operation: */
