@@ -136,7 +136,7 @@ static void mount_watch_state(struct kunit *test)
 	struct lone_mount *lone = lone_mount(test, q);
 	const struct mount_notification *n;
 	struct mount *m = &lone->mount;
-	struct mnt_watch_flush flush = {};
+	struct mnt_watch_flush flush = { .own = MNT_WATCH_OWN };
 	unsigned int i;
 
 	m->mnt.mnt_flags = c->now.mnt_flags;
