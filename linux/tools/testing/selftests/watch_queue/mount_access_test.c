@@ -166,4 +166,59 @@ static int watch_shared(const struct _test_data_share *self, int nr, int tag)
 
 FIXTURE_VARIANT_ADD(share, mounts) { .watch = watch_shared, .share = 48 };
 
+/* How many watches a user can set in how many user namespaces. */
+struct many {
+	int fds[48];
+	unsigned int nr, namespaces;
+	int ret;
+};
+
+static int watch_many_fn(void *arg)
+{
+	struct many *many = arg;
+	unsigned int i;
+
+	for (many->namespaces = 0; many->namespaces < 25; many->namespaces++) {
+		many->ret = enter_userns(many->namespaces ? 0 : ALICE, CLONE_NEWNS);
+		for (i = 0; i < ARRAY_SIZE(many->fds) && !many->ret; i++, many->nr++)
+			many->ret = mount_notify(AT_FDCWD, "/", 0, many->fds[i], 1);
+		if (many->ret) {
+			many->nr--;
+			break;
+		}
+		/* It has to stay when there is nobody in it. */
+		if (sys_open("/proc/self/ns/mnt", O_RDONLY) < 0)
+			return -EBADF;
+	}
+	return 0;
+}
+
+/* In all a user can have 1024, whatever user namespaces he makes, and has them again. */
+TEST(watches_in_all_namespaces)
+{
+	const struct rlimit limit = { 4096, 4096 };
+	struct many *many = shared_memory(sizeof(*many));
+	int i, round, pair[2];
+
+	if (geteuid() != 0 || !have_userns())
+		SKIP(return, "not root, or no user namespaces");
+	if (cannot_test())
+		SKIP(return, "%s", cannot_test());
+	ASSERT_NE(NULL, many);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < ARRAY_SIZE(many->fds); i++) {
+			ASSERT_EQ(0, sys_pipe(pair, O_NOTIFICATION_PIPE));
+			close(pair[1]);
+			many->fds[i] = pair[0];
+		}
+		many->nr = 0;
+		ASSERT_EQ(0, run_as(&alice, watch_many_fn, many));
+		EXPECT_EQ(-ENOSPC, many->ret);
+		EXPECT_EQ(1024, many->nr);
+		for (i = 0; i < ARRAY_SIZE(many->fds); i++)
+			close(many->fds[i]);
+	}
+}
+
 TEST_HARNESS_MAIN
