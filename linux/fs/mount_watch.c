@@ -81,7 +81,7 @@ static_assert(WATCH_TYPE_MOUNT_NOTIFY < WATCH_TYPE__NR);
  * The same for what changes by propagation, in namespaces of others.  This takes about
  * half of what propagation itself does.
  */
-#define MNT_WATCH_FOREIGN	24
+#define MNT_WATCH_FOREIGN	8
 #define MNT_WATCH_FOREIGN_EACH	8
 
 /*
