@@ -413,7 +413,7 @@ static void put(const char *path, const char *text)
 }
 
 /* A user in a user namespace of his own who does what he can to be in the way. */
-static int attacker(volatile unsigned int *ready_count)
+static int attacker(volatile unsigned int *ready_count, bool watches)
 {
 	static const struct rlimit limit = { 16384, 16384 };
 	static const char *const crossed[] = { PLACE "/a", PLACE "/b", PLACE, "/" };
@@ -435,7 +435,8 @@ static int attacker(volatile unsigned int *ready_count)
 	/* His share of watches, on what others use, and mounts of his own there. */
 	for (int i = 0; i < MOST_QUEUES; i++) {
 		ring_open(&rings[i], 1);
-		syscall(__NR_mount_notify, AT_FDCWD, crossed[i % 4], 0, rings[i].fd, 1);
+		if (watches)
+			syscall(__NR_mount_notify, AT_FDCWD, crossed[i % 4], 0, rings[i].fd, 1);
 	}
 	check(sys_mount("attack", PLACE "/elsewhere", "tmpfs", 0), "mount");
 	check(chdir(PLACE "/elsewhere"), "chdir");
@@ -465,6 +466,10 @@ static int attacker(volatile unsigned int *ready_count)
 			break;
 		case 2:
 			mkdir("new", 0755);
+			if (!watches) {
+				rmdir("new");
+				break;
+			}
 			syscall(__NR_mount_notify, AT_FDCWD, "from", 0, rings[0].fd, 2);
 			syscall(__NR_mount_notify, AT_FDCWD, "new", 0, rings[1].fd, 2);
 			syscall(__NR_mount_notify, AT_FDCWD, "from", 0, rings[0].fd, -1);
@@ -479,7 +484,8 @@ static int attacker(volatile unsigned int *ready_count)
 	}
 }
 
-static void burden_attack(void)
+/* The same with an attacker who only does what needs no watch. */
+static void burden_attack(bool watches)
 {
 	volatile unsigned int *count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint64_t mount, rename;
@@ -491,14 +497,14 @@ static void burden_attack(void)
 	check(sys_mount("", "/", NULL, MS_REC | MS_SHARED), "make / shared");
 	mount = victim_mount();
 	rename = victim_rename();
-	pid = attacker(count);
+	pid = attacker(count, watches);
 	while (!__atomic_load_n(&count[0], __ATOMIC_ACQUIRE))
 		usleep(10000);
 	usleep(200000);
 	result("alone-mount", 0, mount);
 	result("alone-rename", 0, rename);
-	result("attacked-mount", 0, victim_mount());
-	result("attacked-rename", 0, victim_rename());
+	result(watches ? "attacked-mount" : "busy-mount", 0, victim_mount());
+	result(watches ? "attacked-rename" : "busy-rename", 0, victim_rename());
 	check(kill(-pid, SIGKILL), "kill");
 	waitpid(pid, NULL, 0);
 }
@@ -542,7 +548,7 @@ void bench_burden(int argc, char **argv)
 	} else if (strcmp(what, "locks") == 0) {
 		burden_locks(parameter, argc > 3);
 	} else if (strcmp(what, "attack") == 0) {
-		burden_attack();
+		burden_attack(parameter);
 	} else if (strcmp(what, "trace") == 0) {
 		burden_trace(parameter);
 	} else if (strcmp(what, "queues") == 0) {
@@ -550,7 +556,7 @@ void bench_burden(int argc, char **argv)
 	} else if (strcmp(what, "namespaces") == 0 && argc > 3) {
 		burden_namespaces(parameter, atol(argv[3]));
 	} else {
-		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|queues|namespaces N WATCHES|wakeups|epolls N|attack\n");
+		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|queues|namespaces N WATCHES|wakeups|epolls N|attack WATCHES\n");
 		exit(2);
 	}
 }
