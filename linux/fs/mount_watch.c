@@ -82,7 +82,7 @@ static_assert(WATCH_TYPE_MOUNT_NOTIFY < WATCH_TYPE__NR);
  * half of what propagation itself does.
  */
 #define MNT_WATCH_FOREIGN	8
-#define MNT_WATCH_FOREIGN_EACH	8
+#define MNT_WATCH_FOREIGN_EACH	4
 
 /*
  * The most watches of a user in a mount namespace, and in all.  CAP_SYS_RESOURCE
