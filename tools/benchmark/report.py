@@ -117,6 +117,8 @@ def judge_burden(goals, b):
     ratio("mkdir, watch, unwatch, rmdir with 10,000 mounts, to 10", b["watch-rmdir"][10000], b["watch-rmdir"][10], 1.1)
     goals.add("wake-ups of a reader that keeps up by umount -l of 1,000 mounts", b["umount-wakeups"][1000], 1)
     ratio("mount and umount, 10,000 epoll instances wait for the ring, to mountinfo", b["epolls-ring"][10000], b["epolls-mountinfo"][10000], 1)
+    for what in ("mount", "rename"):
+        ratio(f"a {what} of another user under attack, to alone", b[f"attacked-{what}"][0], b[f"alone-{what}"][0], 2)
     goals.add("mount and umount watched by one queue, more than unwatched", b["mount-watched"][1], 1500)
     goals.add("the same, by 64 queues", b["mount-watched"][64], 15500)
     goals.add("mount_setattr() watched by one queue, more than unwatched", b["setattr-watched"][1], 800)
@@ -312,6 +314,15 @@ def sections(r, b, traces, idle, posters, native, goals, slope):
                 [f"mount and umount, {b['namespaces-watches'][n]:,} watches in {n} user namespaces"]
                 + [number(b["namespaces-unwatched"][n]), number(v), f"{v / b['namespaces-unwatched'][n]:.2f}"]
                 for n, v in b["namespaces-watched"].items()
+            ],
+        )
+        + table(
+            ["another user", "alone", "beside a busy user", "who also watches", "ratio to alone"],
+            [
+                [what]
+                + [number(b[f"{how}-{what}"][0]) for how in ("alone", "busy", "attacked")]
+                + [f"{b[f'attacked-{what}'][0] / b[f'alone-{what}'][0]:.2f}"]
+                for what in ("mount", "rename")
             ],
         )
         + table(
