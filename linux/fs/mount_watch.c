@@ -78,8 +78,8 @@ static_assert(WATCH_TYPE_MOUNT_NOTIFY < WATCH_TYPE__NR);
 #define MNT_WATCH_OWN_EACH	8
 
 /*
- * The same for what changes by propagation, in namespaces of others.  This takes about
- * half of what propagation itself does.
+ * The same for what changes by propagation, in namespaces of others.  This takes less
+ * than propagation itself does.
  */
 #define MNT_WATCH_FOREIGN	8
 #define MNT_WATCH_FOREIGN_EACH	4
@@ -188,7 +188,7 @@ DEFINE_STATIC_KEY_DEFERRED_FALSE(mnt_watched, 5 * HZ);
 static u64 mnt_flush_nr;		/* Of the task that reports changes */
 static HLIST_HEAD(mnt_dying_points);	/* Protected by namespace_sem */
 
-/* Watch points that are to get RESCAN, and who posts that. */
+/* Watch points that are to get RESCAN, and the worker that posts it. */
 static LIST_HEAD(mnt_rescans);
 static DEFINE_SPINLOCK(mnt_rescan_lock);
 static void mnt_rescan_work(struct work_struct *work);
@@ -838,7 +838,7 @@ void mnt_watch_flush_begin(struct mnt_watch_flush *flush)
 }
 
 /**
- * mnt_watch_report - Post what has changed to those who watch
+ * mnt_watch_report - Post what has changed to the watches
  * @changed: The mounts that were on notify_list, linked by to_notify.
  * @flush: From mnt_watch_flush_begin().
  *

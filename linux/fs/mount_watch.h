@@ -45,7 +45,7 @@ struct mnt_state {
  * @nr_dirs: How many watch points are not on its root.
  * @root_point: The watch point on its root, or NULL.
  * @points: All watch points on directories of the mount.
- * @rescanned: The flush in which these were last told to list again.
+ * @rescanned: The flush in which these last got RESCAN.
  *
  * All mounts of a namespace get one when a watch is first set in it
  * (mnt_namespace::watchable), and those that enter it later before they do.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * burden: what a watch on mounts makes others pay. Each operation is done with and without the watch, by
- * turns, and what is told is the least of each: an interrupt can only add to it.
+ * turns, and the result is the least of each: an interrupt can only add to it.
  */
 #include <linux/sched.h>
 #include <signal.h>
@@ -93,7 +93,19 @@ static void rename_it(const char *from, const char *to)
 	check(syscall(__NR_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0), "rename");
 }
 
-/* A directory goes to another one and back, on a filesystem with so many mounts. */
+static void mount_pair(void)
+{
+	mount_spare();
+	umount_spare();
+}
+
+/* A directory goes to another one and back. */
+static void rename_pair(void)
+{
+	rename_it(PLACE "/a/x", PLACE "/b/x");
+	rename_it(PLACE "/b/x", PLACE "/a/x");
+}
+
 static uint64_t rename_pairs(void)
 {
 	struct samples s = { .count = 0 };
@@ -101,8 +113,7 @@ static uint64_t rename_pairs(void)
 
 	for (int i = 0; i < 200; i++) {
 		begin = now();
-		rename_it(PLACE "/a/x", PLACE "/b/x");
-		rename_it(PLACE "/b/x", PLACE "/a/x");
+		rename_pair();
 		sample(&s, begin);
 		ring_take(&rings[0]);
 	}
@@ -323,7 +334,7 @@ static void burden_epolls(unsigned int epolls)
 }
 
 /* How long the locks of mounts are held at most, by CONFIG_LOCK_STAT, in ns: instructions. */
-static void tell_lock(const char *name, const char *lock, unsigned int mounts)
+static void report_lock(const char *name, const char *lock, unsigned int mounts)
 {
 	FILE *file = fopen("/proc/lock_stat", "r");
 	char line[512], *colon;
@@ -358,11 +369,11 @@ static void burden_locks(unsigned int mounts, bool watched)
 	close(fd);
 	check(sys_umount(PLACE, MNT_DETACH), "umount");
 	snprintf(path, sizeof(path), "hold-mount-lock-%s", watched ? "watched" : "unwatched");
-	tell_lock(path, "mount_lock.lock:", mounts);
+	report_lock(path, "mount_lock.lock:", mounts);
 	snprintf(path, sizeof(path), "hold-namespace-sem-%s", watched ? "watched" : "unwatched");
-	tell_lock(path, "namespace_sem-W:", mounts);
+	report_lock(path, "namespace_sem-W:", mounts);
 	snprintf(path, sizeof(path), "hold-namespace-sem-shared-%s", watched ? "watched" : "unwatched");
-	tell_lock(path, "namespace_sem-R:", mounts);
+	report_lock(path, "namespace_sem-R:", mounts);
 }
 
 static uint64_t cpu_now(void)
@@ -374,30 +385,14 @@ static uint64_t cpu_now(void)
 }
 
 /* The median of what this takes of the processor: whatever runs in between does not count. */
-static uint64_t victim_mount(void)
+static uint64_t processor_time(void (*operation)(void))
 {
 	struct samples s = { .count = 0 };
 	uint64_t begin;
 
 	for (int i = 0; i < 200; i++) {
 		begin = cpu_now();
-		mount_spare();
-		umount_spare();
-		sample(&s, now() - (cpu_now() - begin));
-		usleep(1000);
-	}
-	return median(&s);
-}
-
-static uint64_t victim_rename(void)
-{
-	struct samples s = { .count = 0 };
-	uint64_t begin;
-
-	for (int i = 0; i < 200; i++) {
-		begin = cpu_now();
-		rename_it(PLACE "/a/x", PLACE "/b/x");
-		rename_it(PLACE "/b/x", PLACE "/a/x");
+		operation();
 		sample(&s, now() - (cpu_now() - begin));
 		usleep(1000);
 	}
@@ -412,7 +407,7 @@ static void put(const char *path, const char *text)
 	close(fd);
 }
 
-/* A user in a user namespace of his own who does what he can to be in the way. */
+/* A user with a user namespace does everything there that may delay others. */
 static int attacker(volatile unsigned int *ready_count, bool watches)
 {
 	static const struct rlimit limit = { 16384, 16384 };
@@ -484,7 +479,7 @@ static int attacker(volatile unsigned int *ready_count, bool watches)
 	}
 }
 
-/* The same with an attacker who only does what needs no watch. */
+/* Without watches the attacker does only what needs none. */
 static void burden_attack(bool watches)
 {
 	volatile unsigned int *count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -495,16 +490,16 @@ static void burden_attack(bool watches)
 	check(mkdir(PLACE "/a", 0755) | mkdir(PLACE "/b", 0755) | mkdir(PLACE "/a/x", 0755), "mkdir");
 	check(mkdir(PLACE "/elsewhere", 0777), "mkdir");
 	check(sys_mount("", "/", NULL, MS_REC | MS_SHARED), "make / shared");
-	mount = victim_mount();
-	rename = victim_rename();
+	mount = processor_time(mount_pair);
+	rename = processor_time(rename_pair);
 	pid = attacker(count, watches);
 	while (!__atomic_load_n(&count[0], __ATOMIC_ACQUIRE))
 		usleep(10000);
 	usleep(200000);
 	result("alone-mount", 0, mount);
 	result("alone-rename", 0, rename);
-	result(watches ? "attacked-mount" : "busy-mount", 0, victim_mount());
-	result(watches ? "attacked-rename" : "busy-rename", 0, victim_rename());
+	result(watches ? "attacked-mount" : "busy-mount", 0, processor_time(mount_pair));
+	result(watches ? "attacked-rename" : "busy-rename", 0, processor_time(rename_pair));
 	check(kill(-pid, SIGKILL), "kill");
 	waitpid(pid, NULL, 0);
 }

@@ -139,7 +139,7 @@ TEST_F(mount, rename_between_watches)
 	settle(_metadata, q);
 }
 
-/* However often somebody renames, a reader who is behind gets one record. */
+/* However often somebody renames, a reader that is behind gets one record. */
 TEST_F(mount, rename_again_and_again)
 {
 	struct queue *q = &self->queue;
@@ -162,7 +162,7 @@ TEST_F(mount, rename_again_and_again)
 	while (queue_next(q, &rec, 0) > 0)
 		;
 
-	/* Something else, and it is told again to list. */
+	/* Another record comes between: the next rename makes a RESCAN record again. */
 	ASSERT_EQ(0, mount_tmpfs("/w/a/x/m"));
 	id = mount_id("/w/a/x/m");
 	ASSERT_EQ(0, sys_rename("/w/a/x", "/w/b/x", 0));
