@@ -268,41 +268,22 @@ static int blk_watch_add_locked(struct block_device *bdev, struct watch *watch,
 static int blk_watch_add(struct block_device *bdev, const struct path *path,
 			 struct watch_queue *wqueue, int watch_id)
 {
-	struct watch_list *new = NULL;
-	struct watch *watch;
+	struct watch *watch __free(free_watch) =
+		alloc_watch(sizeof(*watch), wqueue, WATCH_TYPE_BLOCK_NOTIFY,
+			    blk_watch_id(bdev), watch_id);
+	struct watch_list *new __free(kfree) = kzalloc_obj(*new, GFP_KERNEL_ACCOUNT);
 	int ret;
 
-	watch = kzalloc_obj(*watch, GFP_KERNEL_ACCOUNT);
-	if (!watch)
+	if (!watch || !new)
 		return -ENOMEM;
-
-	init_watch(watch, wqueue);
-	watch->type = WATCH_TYPE_BLOCK_NOTIFY;
-	watch->id = blk_watch_id(bdev);
-	watch->info_id = (u32)watch_id << WATCH_INFO_ID__SHIFT;
+	init_watch_list(new, NULL);
 
 	ret = security_watch_block(watch, path);
 	if (ret)
-		goto out;
-
-	ret = set_watch_owner(watch);
-	if (ret)
-		goto out;
-	if (bdev && !rcu_access_pointer(bdev->bd_watchers)) {
-		ret = -ENOMEM;
-		new = kzalloc_obj(*new, GFP_KERNEL_ACCOUNT);
-		if (!new)
-			goto out;
-		init_watch_list(new, NULL);
-	}
-
+		return ret;
 	ret = blk_watch_add_locked(bdev, watch, &new);
-out:
-	kfree(new);
-	if (ret) {
-		put_cred(watch->cred);
-		kfree(watch);
-	}
+	if (!ret)
+		retain_and_null_ptr(watch);
 	return ret;
 }
 
@@ -412,30 +393,24 @@ static int block_notify_path(const struct path *path,
 SYSCALL_DEFINE5(block_notify, int, dfd, const char __user *, path,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
 {
-	bool all = at_flags & BLOCK_NOTIFY_ALL;
+	struct watch_queue *wqueue __free(put_watch_queue) =
+		get_queue_for_watch(watch_fd, watch_id);
 	struct path p __free(path_put) = {};
-	struct watch_queue *wqueue;
 	int ret;
 
-	if (watch_id < -1 || watch_id > 0xff)
-		return -EINVAL;
-	if (all && (at_flags != BLOCK_NOTIFY_ALL || dfd != AT_FDCWD || path))
-		return -EINVAL;
-	if (!all) {
-		ret = watch_path_at(dfd, path, at_flags, &p);
-		if (ret)
-			return ret;
-	}
-
-	wqueue = get_watch_queue(watch_fd);
 	if (IS_ERR(wqueue))
 		return PTR_ERR(wqueue);
-	if (all)
-		ret = block_notify_all(wqueue, watch_id);
-	else
-		ret = block_notify_path(&p, wqueue, watch_id);
-	put_watch_queue(wqueue);
-	return ret;
+
+	if (at_flags & BLOCK_NOTIFY_ALL) {
+		if (at_flags != BLOCK_NOTIFY_ALL || dfd != AT_FDCWD || path)
+			return -EINVAL;
+		return block_notify_all(wqueue, watch_id);
+	}
+
+	ret = watch_path_at(dfd, path, at_flags, &p);
+	if (ret)
+		return ret;
+	return block_notify_path(&p, wqueue, watch_id);
 }
 
 #ifdef CONFIG_BLK_NOTIFICATIONS_KUNIT_TEST

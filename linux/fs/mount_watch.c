@@ -66,7 +66,7 @@ static_assert(WATCH_TYPE_MOUNT_NOTIFY < WATCH_TYPE__NR);
 /* How far a change is walked up from, in dentries and in mounts. */
 #define MNT_WATCH_DEPTH		128
 
-/* Renames in that time make one RESCAN record for each watch, whoever reads how fast. */
+/* Renames in that time make one RESCAN record for each watch, however fast its reader is. */
 #define MNT_RESCAN_DELAY	(HZ / 50)
 
 /*
@@ -870,22 +870,11 @@ void mnt_watch_report(struct list_head *changed, struct mnt_watch_flush *flush)
 	rcu_read_unlock();
 }
 
-/**
- * mnt_watch_done - Take a mount off the list of changed ones
- * @m: The mount, which has been reported.
- * @dentries: Where to put dentries to be let go by shrink_dentry_list().
- *
- * If its attributes have changed again since, it is changed again.
- *
- * Context: As mnt_watch_report().
- */
-void mnt_watch_done(struct mount *m, struct list_head *dentries)
+static void mnt_watch_done_one(struct mount *m, struct list_head *dentries)
 {
 	struct mount_watch *w = m->mnt_watch;
 	struct mnt_state now, reported;
 
-	guard(mount_locked_reader)();
-	list_del_init(&m->to_notify);
 	if (!w || !w->changed)
 		return;
 	if (w->pinned)
@@ -899,6 +888,27 @@ void mnt_watch_done(struct mount *m, struct list_head *dentries)
 	if (mnt_ns_is_watched(m->mnt_ns) && mnt_state_diff(&reported, &now)) {
 		mnt_watch_put_aside(m, w);
 		w->state = reported;
+	}
+}
+
+/**
+ * mnt_watch_done - Take mounts off the list of changed ones
+ * @changed: The mounts, which have been reported.
+ * @dentries: Where to put dentries to be let go by shrink_dentry_list().
+ *
+ * If the attributes of one have changed again since, it is changed again.
+ *
+ * Context: As mnt_watch_report().  This holds mount_lock for all of them, as did the
+ * task that changed them.
+ */
+void mnt_watch_done(struct list_head *changed, struct list_head *dentries)
+{
+	struct mount *m, *next;
+
+	guard(mount_locked_reader)();
+	list_for_each_entry_safe(m, next, changed, to_notify) {
+		list_del_init(&m->to_notify);
+		mnt_watch_done_one(m, dentries);
 	}
 }
 
@@ -1039,14 +1049,13 @@ static int mnt_take_share(const void *user, u64 ns_id, unsigned int most)
 	return 0;
 }
 
-static void mnt_give_shares_back(const void *share, const struct user_struct *user,
-				 u64 ns_id)
+static void mnt_give_shares_back(const struct watch *watch, u64 ns_id)
 {
-	if (!share)
+	if (!watch->share)
 		return;
-	mnt_give_share_back(share, ns_id);
-	mnt_give_share_back(share, 0);
-	mnt_give_share_back(user, 0);
+	mnt_give_share_back(watch->share, ns_id);
+	mnt_give_share_back(watch->share, 0);
+	mnt_give_share_back(watch->cred->user, 0);
 }
 
 /*
@@ -1083,7 +1092,7 @@ static void mnt_release_watch(struct watch *watch)
 {
 	struct watch_point *point = watch->private;
 
-	mnt_give_shares_back(watch->share, watch->cred->user, point->ns_id);
+	mnt_give_shares_back(watch, point->ns_id);
 	mnt_count_watch(point, -1);
 	mnt_put_watch_point(point);
 }
@@ -1456,7 +1465,6 @@ static int mnt_add_watch(const struct path *path, struct watch *watch,
 	}
 
 	watch->private = point;
-	watch->id = point->id;
 	mnt_count_watch(point, 1);
 	err = add_watch_to_object(watch, &point->watches);
 	if (err) {
@@ -1563,14 +1571,14 @@ static u64 mnt_ns_id_of(const struct path *path)
 
 static int mnt_watch_path(const struct path *path, struct watch *watch, u64 ns_id)
 {
-	struct watch_point *point __free(mnt_free_watch_point) = NULL;
+	/* Nothing waits for memory, and no path is put, under the locks. */
+	struct watch_point *point __free(mnt_free_watch_point) =
+		mnt_new_watch_point(path, ns_id);
 	struct mount *m = real_mount(path->mnt);
 	struct path root __free(path_put) = {};
 	struct mnt_watch_supply supply = {};
 	int err;
 
-	/* Nothing waits for memory, and no path is put, under the locks. */
-	point = mnt_new_watch_point(path, ns_id);
 	if (!point)
 		return -ENOMEM;
 	get_fs_root(current->fs, &root);
@@ -1591,39 +1599,26 @@ static int mnt_watch_path(const struct path *path, struct watch *watch, u64 ns_i
 
 static int mnt_watch(const struct path *path, struct watch_queue *wqueue, int watch_id)
 {
-	struct watch *watch __free(kfree) = NULL;
-	const struct user_struct *user;
+	struct watch *watch __free(free_watch) =
+		alloc_watch(sizeof(*watch), wqueue, WATCH_TYPE_MOUNT_NOTIFY,
+			    real_mount(path->mnt)->mnt_id_unique, watch_id);
 	u64 ns_id = mnt_ns_id_of(path);
-	const void *share;
 	int err;
 
-	watch = kzalloc_obj(*watch, GFP_KERNEL_ACCOUNT);
 	if (!watch)
 		return -ENOMEM;
-	init_watch(watch, wqueue);
-	watch->type = WATCH_TYPE_MOUNT_NOTIFY;
-	watch->info_id = (u32)watch_id << WATCH_INFO_ID__SHIFT;
-
 	err = security_watch_mount(watch, path);
 	if (err)
 		return err;
-	err = set_watch_owner(watch);
+	err = mnt_take_shares(watch, ns_id);
 	if (err)
 		return err;
 
-	/* On failure they may be gone with the credentials, but are only compared. */
-	share = watch->share;
-	user = watch->cred->user;
-	err = mnt_take_shares(watch, ns_id);
-	if (!err) {
-		err = mnt_watch_path(path, watch, ns_id);
-		if (err)
-			mnt_give_shares_back(share, user, ns_id);
-	}
-	if (!err)
+	err = mnt_watch_path(path, watch, ns_id);
+	if (err)
+		mnt_give_shares_back(watch, ns_id);
+	else
 		retain_and_null_ptr(watch);
-	else if (watch->cred)
-		put_cred(watch->cred);
 	return err;
 }
 
@@ -1661,12 +1656,13 @@ static int mnt_unwatch(const struct path *path, struct watch_queue *wqueue)
 SYSCALL_DEFINE5(mount_notify, int, dfd, const char __user *, filename,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
 {
+	struct watch_queue *wqueue __free(put_watch_queue) =
+		get_queue_for_watch(watch_fd, watch_id);
 	struct path path __free(path_put) = {};
-	struct watch_queue *wqueue;
 	int err;
 
-	if (watch_id < -1 || watch_id > 0xff)
-		return -EINVAL;
+	if (IS_ERR(wqueue))
+		return PTR_ERR(wqueue);
 
 	/* What is not mounted has no watch to remove. */
 	err = watch_path_at(dfd, filename,
@@ -1675,21 +1671,13 @@ SYSCALL_DEFINE5(mount_notify, int, dfd, const char __user *, filename,
 		return err;
 	if (!d_is_dir(path.dentry))
 		return -ENOTDIR;
-	if (watch_id >= 0) {
-		err = path_permission(&path, MAY_EXEC);
-		if (err)
-			return err;
-	}
+	if (watch_id < 0)
+		return mnt_unwatch(&path, wqueue);
 
-	wqueue = get_watch_queue(watch_fd);
-	if (IS_ERR(wqueue))
-		return PTR_ERR(wqueue);
-	if (watch_id >= 0)
-		err = mnt_watch(&path, wqueue, watch_id);
-	else
-		err = mnt_unwatch(&path, wqueue);
-	put_watch_queue(wqueue);
-	return err;
+	err = path_permission(&path, MAY_EXEC);
+	if (err)
+		return err;
+	return mnt_watch(&path, wqueue, watch_id);
 }
 
 static int __init mount_watch_init(void)

@@ -101,7 +101,7 @@ void __mnt_watch_umount(struct mount *m);
 void __mnt_dentry_moved(const struct dentry *from, const struct dentry *to);
 void mnt_watch_flush_begin(struct mnt_watch_flush *flush);
 void mnt_watch_report(struct list_head *changed, struct mnt_watch_flush *flush);
-void mnt_watch_done(struct mount *m, struct list_head *dentries);
+void mnt_watch_done(struct list_head *changed, struct list_head *dentries);
 void __mnt_watch_flush_end(struct mnt_watch_flush *flush);
 void mnt_directory_removed(struct dentry *dentry);
 unsigned int d_count_unwatched(const struct dentry *dentry);
@@ -293,9 +293,12 @@ static inline void mnt_watch_report(struct list_head *changed,
 				    struct mnt_watch_flush *flush) { }
 
 #ifdef CONFIG_FSNOTIFY
-static inline void mnt_watch_done(struct mount *m, struct list_head *dentries)
+static inline void mnt_watch_done(struct list_head *changed, struct list_head *dentries)
 {
-	list_del_init(&m->to_notify);
+	struct mount *m, *next;
+
+	list_for_each_entry_safe(m, next, changed, to_notify)
+		list_del_init(&m->to_notify);
 }
 #endif
 

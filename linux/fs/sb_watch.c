@@ -396,42 +396,29 @@ static struct watch_list *sb_watch_list(struct super_block *sb)
 static int sb_watch_add(struct super_block *sb, struct watch_queue *wqueue,
 			int watch_id, bool privileged, bool submounts)
 {
+	/* Umount may have to wait for the mutex, so nothing is allocated under it. */
 	struct watch_list *wlist = sb ? sb_watch_list(sb) : &sb_watch_all;
-	struct sb_watch *swatch;
+	struct sb_watch *swatch __free(free_watch) =
+		alloc_watch(sizeof(*swatch), wqueue, WATCH_TYPE_SB_NOTIFY,
+			    sb ? sb->s_watch.id : 0, watch_id);
 	int ret;
 
-	swatch = kzalloc_obj(*swatch, GFP_KERNEL_ACCOUNT);
-	if (!swatch || !wlist) {
-		kfree(swatch);
+	if (!swatch || !wlist)
 		return -ENOMEM;
-	}
-
-	init_watch(&swatch->watch, wqueue);
-	swatch->watch.type = WATCH_TYPE_SB_NOTIFY;
-	swatch->watch.id = sb ? sb->s_watch.id : 0;
-	swatch->watch.info_id = (u32)watch_id << WATCH_INFO_ID__SHIFT;
 	swatch->privileged = privileged;
 	swatch->submounts = submounts;
-
 	ret = security_watch_sb(&swatch->watch, sb);
 	if (ret)
-		goto out;
-
-	/* Umount may have to wait for the mutex, so nothing is allocated under it. */
-	ret = set_watch_owner(&swatch->watch);
-	if (ret)
-		goto out;
+		return ret;
 
 	if (submounts) {
 		static_branch_enable(&sb_watch_submounts);
 		set_bit(SB_WATCH_SUBMOUNTS, &sb->s_watch.state);
 	}
-	scoped_guard(mutex, &sb_watch_mutex)
-		ret = add_watch_to_object(&swatch->watch, wlist);
-
-out:
-	if (ret)
-		kfree(swatch);
+	guard(mutex)(&sb_watch_mutex);
+	ret = add_watch_to_object(&swatch->watch, wlist);
+	if (!ret)
+		retain_and_null_ptr(swatch);
 	return ret;
 }
 
@@ -537,18 +524,13 @@ static struct sb_watch *sb_watch_extend(const struct sb_watch *from,
 	struct watch_queue *wqueue = rcu_dereference(from->watch.queue);
 	struct sb_watch *swatch;
 
-	swatch = kzalloc_obj(*swatch, GFP_ATOMIC | __GFP_ACCOUNT);
+	swatch = alloc_watch_like(sizeof(*swatch), &from->watch, sb->s_watch.id, GFP_ATOMIC);
 	if (!swatch) {
 		watch_queue_unwatched(wqueue, from->watch.info_id, sb->s_watch.id);
 		return NULL;
 	}
 
 	kref_get(&wqueue->usage);
-	init_watch(&swatch->watch, wqueue);
-	swatch->watch.type = WATCH_TYPE_SB_NOTIFY;
-	swatch->watch.id = sb->s_watch.id;
-	swatch->watch.info_id = from->watch.info_id;
-	copy_watch_owner(&swatch->watch, &from->watch);
 	swatch->privileged = true;
 	swatch->submounts = true;
 	swatch->origin = from->origin ?: from->watch.id;
@@ -571,26 +553,19 @@ static bool sb_watch_may_extend(const struct sb_watch *swatch,
  * it was to watch, is not watched; if its owner may not, no more than that
  * something is withheld.
  */
-static void sb_watch_add_extended(struct sb_watch *swatch,
-				  struct super_block *sb,
+static void sb_watch_add_extended(struct sb_watch *new, struct super_block *sb,
 				  struct watch_list *wlist)
 {
-	struct watch_queue *wqueue = rcu_access_pointer(swatch->watch.queue);
-	u32 info_id = swatch->watch.info_id;
-	int err;
+	struct watch_queue *wqueue __free(put_watch_queue) =
+		rcu_access_pointer(new->watch.queue);
+	struct sb_watch *swatch __free(free_watch) = new;
 
-	if (!sb_watch_may_extend(swatch, sb)) {
+	if (!sb_watch_may_extend(swatch, sb))
 		watch_queue_withheld(wqueue, WATCH_TYPE_SB_NOTIFY);
-		put_cred(swatch->watch.cred);
-		kfree(swatch);
-	} else {
-		err = add_watch_to_object(&swatch->watch, wlist);
-		if (err) {
-			watch_queue_unwatched(wqueue, info_id, sb->s_watch.id);
-			kfree(swatch);
-		}
-	}
-	put_watch_queue(wqueue);
+	else if (add_watch_to_object(&swatch->watch, wlist))
+		watch_queue_unwatched(wqueue, swatch->watch.info_id, sb->s_watch.id);
+	else
+		retain_and_null_ptr(swatch);
 }
 
 /* Extend the watches on one superblock to another.  Both are held active. */
@@ -718,31 +693,24 @@ static int sb_notify_path(const struct path *path, struct watch_queue *wqueue,
 SYSCALL_DEFINE5(sb_notify, int, dfd, const char __user *, path,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
 {
-	bool all = at_flags & SB_NOTIFY_ALL;
+	struct watch_queue *wqueue __free(put_watch_queue) =
+		get_queue_for_watch(watch_fd, watch_id);
 	struct path p __free(path_put) = {};
-	struct watch_queue *wqueue;
 	int ret;
 
-	if (watch_id < -1 || watch_id > 0xff)
-		return -EINVAL;
-	if (all && (at_flags != SB_NOTIFY_ALL || dfd != AT_FDCWD || path))
-		return -EINVAL;
-	if (!all) {
-		ret = watch_path_at(dfd, path, at_flags & ~SB_NOTIFY_SUBMOUNTS, &p);
-		if (ret)
-			return ret;
-	}
-
-	wqueue = get_watch_queue(watch_fd);
 	if (IS_ERR(wqueue))
 		return PTR_ERR(wqueue);
-	if (all)
-		ret = sb_notify_all(wqueue, watch_id);
-	else
-		ret = sb_notify_path(&p, wqueue, watch_id,
-				     at_flags & SB_NOTIFY_SUBMOUNTS);
-	put_watch_queue(wqueue);
-	return ret;
+
+	if (at_flags & SB_NOTIFY_ALL) {
+		if (at_flags != SB_NOTIFY_ALL || dfd != AT_FDCWD || path)
+			return -EINVAL;
+		return sb_notify_all(wqueue, watch_id);
+	}
+
+	ret = watch_path_at(dfd, path, at_flags & ~SB_NOTIFY_SUBMOUNTS, &p);
+	if (ret)
+		return ret;
+	return sb_notify_path(&p, wqueue, watch_id, at_flags & SB_NOTIFY_SUBMOUNTS);
 }
 
 #ifdef CONFIG_SB_NOTIFICATIONS_KUNIT_TEST

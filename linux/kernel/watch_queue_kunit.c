@@ -124,25 +124,23 @@ static int add_on(struct kunit *test, u64 id, int nr, const struct cred *cred,
 		  unsigned long limit, struct watch **added)
 {
 	struct fixture *f = test->priv;
-	struct watch *watch = kzalloc_obj(*watch);
+	struct watch *watch;
 	int ret;
 
+	watch = alloc_watch(sizeof(*watch), &f->queues[nr].wqueue, WATCH_TYPE_KEY_NOTIFY,
+			    id, nr + 1);
 	KUNIT_ASSERT_NOT_NULL(test, watch);
-	init_watch(watch, &f->queues[nr].wqueue);
-	watch->id = id;
-	watch->info_id = (nr + 1) << WATCH_INFO_ID__SHIFT;
 	if (cred) {
+		put_cred(watch->cred);
 		watch->cred = get_cred(cred);
 		watch->max_watches = limit;
 		watch->share = cred;
 	}
 	ret = add_watch_to_object(watch, &f->list);
-	if (ret) {
-		KUNIT_EXPECT_NULL(test, watch->cred);
-		kfree(watch);
-	} else if (added) {
+	if (ret)
+		free_watch(watch);
+	else if (added)
 		*added = watch;
-	}
 	return ret;
 }
 
@@ -417,8 +415,9 @@ static void test_batch(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, add(test, 0, NULL, ULONG_MAX, NULL), 0);
 	KUNIT_ASSERT_EQ(test, add(test, 1, NULL, ULONG_MAX, NULL), 0);
-	for (i = 0; i < 3; i++)
-		post_watch_notification_batch(&f->list, &n, OBJECT, &wake);
+	scoped_guard(rcu)
+		for (i = 0; i < 3; i++)
+			post_watch_notification_batch(&f->list, &n, OBJECT, &wake);
 	KUNIT_EXPECT_EQ(test, f->queues[0].records, 3);
 	KUNIT_EXPECT_EQ(test, f->queues[0].wakeups, 0);
 	KUNIT_EXPECT_EQ(test, f->queues[1].wakeups, 0);
@@ -431,7 +430,8 @@ static void test_batch(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->queues[1].wakeups, 0);
 
 	/* It can be put on a list again, and others wake it at once. */
-	post_watch_notification_batch(&f->list, &n, OBJECT, &wake);
+	scoped_guard(rcu)
+		post_watch_notification_batch(&f->list, &n, OBJECT, &wake);
 	post(f, 0);
 	KUNIT_EXPECT_EQ(test, f->queues[0].wakeups, 2);
 	watch_queue_wake(&wake);
@@ -446,7 +446,8 @@ static void post_once(struct fixture *f, u64 id)
 		.info		= watch_sizeof(n),
 	};
 
-	post_watch_notification_once(&f->list, &n, id, &wake);
+	scoped_guard(rcu)
+		post_watch_notification_once(&f->list, &n, id, &wake);
 	watch_queue_wake(&wake);
 }
 

@@ -32,7 +32,7 @@ static inline uint64_t now(void);
  * is the median.
  */
 struct samples {
-	uint64_t value[256];
+	uint64_t value[512];
 	unsigned int count;
 };
 

@@ -20,7 +20,7 @@
 
 #define MNT_DETACH	2
 #define TREE		1000		/* Mounts that go in one call */
-#define PAIRS		500
+#define PAIRS		500		/* Of what is done with a watch and without */
 #define MOST_QUEUES	64
 #define USER		1000
 
@@ -157,63 +157,93 @@ static void burden_directories(unsigned int mounts)
 	ring_close(&rings[0]);
 }
 
+static void mount_samples(struct samples *s, unsigned int queues)
+{
+	uint64_t begin;
+
+	for (int i = 0; i < PAIRS; i++) {
+		begin = now();
+		mount_pair();
+		sample(s, begin);
+		take_all(queues);
+	}
+}
+
 static uint64_t mount_pairs(unsigned int queues)
 {
 	struct samples s = { .count = 0 };
-	uint64_t begin;
 
-	for (int i = 0; i < PAIRS / 2; i++) {
-		begin = now();
-		mount_spare();
-		umount_spare();
-		sample(&s, begin);
-		take_all(queues);
-	}
+	mount_samples(&s, queues);
 	return least(&s);
 }
 
-static uint64_t setattr_pairs(unsigned int queues)
+/* To be compared with another kernel: what is least must not hang on one sample. */
+static void burden_idle(void)
 {
-	struct mount_attr attr = { 0 };
 	struct samples s = { .count = 0 };
+
+	make_mounts(0);
+	mount_samples(&s, 0);
+	result("mount-idle-median", PAIRS, median(&s));
+	mount_samples(&s, 0);
+	result("mount-idle", PAIRS, least(&s));
+}
+
+static void setattr(void)
+{
+	static const struct mount_attr set = { .attr_set = MOUNT_ATTR_NODEV }, clear = { .attr_clr = MOUNT_ATTR_NODEV };
+	static bool on;
+
+	on = !on;
+	check(syscall(__NR_mount_setattr, AT_FDCWD, SPARE, 0, on ? &set : &clear, sizeof(set)), "mount_setattr");
+}
+
+static void watch_all(unsigned int queues, int tag)
+{
+	for (unsigned int i = 0; i < queues; i++)
+		watch(rings[i].fd, PLACE, tag);
+}
+
+/*
+ * How much more an operation takes that so many queues watch. By turns with the watches and without, as what the
+ * allocators and the scheduler take changes slowly.
+ */
+static uint64_t more_when_watched(unsigned int queues, void (*operation)(void))
+{
+	struct samples with = { .count = 0 }, without = { .count = 0 };
 	uint64_t begin;
 
-	for (int i = 0; i < PAIRS / 2; i++) {
-		attr.attr_set = i & 1 ? 0 : MOUNT_ATTR_NODEV;
-		attr.attr_clr = i & 1 ? MOUNT_ATTR_NODEV : 0;
+	/* Twice each, for an attribute to be set and cleared. */
+	for (int i = 0; i < 2 * PAIRS; i++) {
+		if (i % 4 == 0)
+			watch_all(queues, 1);
+		else if (i % 4 == 2)
+			watch_all(queues, -1);
 		begin = now();
-		check(syscall(__NR_mount_setattr, AT_FDCWD, SPARE, 0, &attr, sizeof(attr)), "mount_setattr");
-		sample(&s, begin);
+		operation();
+		sample(i % 4 < 2 ? &with : &without, begin);
 		take_all(queues);
 	}
-	return least(&s);
+	return least(&with) - least(&without);
 }
 
 static void burden_queues(void)
 {
 	static const int counts[] = { 1, 10, MOST_QUEUES };
-	int have = 0, fan;
-	uint64_t idle, attr;
+	uint64_t idle;
+	int fan;
 
 	make_mounts(0);
-	idle = mount_pairs(0);
+	for (int i = 0; i < MOST_QUEUES; i++)
+		ring_open(&rings[i], 1);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		result("mount-watched", counts[i], more_when_watched(counts[i], mount_pair));
 	mount_spare();
-	attr = setattr_pairs(0);
+	result("setattr-watched", 1, more_when_watched(1, setattr));
 	umount_spare();
-	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
-		for (; have < counts[i]; have++) {
-			ring_open(&rings[have], 1);
-			watch(rings[have].fd, PLACE, 1);
-		}
-		result("mount-watched", counts[i], mount_pairs(have) - idle);
-		if (have == 1) {
-			mount_spare();
-			result("setattr-watched", 1, setattr_pairs(1) - attr);
-			umount_spare();
-		}
-	}
-	while (have)
-		ring_close(&rings[--have]);
+	for (int i = 0; i < MOST_QUEUES; i++)
+		ring_close(&rings[i]);
+	idle = mount_pairs(0);
 	fan = fanotify_open();
 	result("mount-fanotify", 1, mount_pairs(0) - idle);
 	close(fan);
@@ -333,47 +363,68 @@ static void burden_epolls(unsigned int epolls)
 	result("epolls-ring", epolls, with_epolls(rings[0].fd, EPOLLIN, epolls, take_ring));
 }
 
-/* How long the locks of mounts are held at most, by CONFIG_LOCK_STAT, in ns: instructions. */
-static void report_lock(const char *name, const char *lock, unsigned int mounts)
+static void put(const char *path, const char *text)
+{
+	int fd = check(sys_open(path, O_WRONLY), path);
+
+	check(write(fd, text, strlen(text)), path);
+	close(fd);
+}
+
+struct held {
+	double most, all;	/* In us */
+	bool shared;		/* By readers, too */
+};
+
+/* How long a lock was held, by CONFIG_LOCK_STAT. */
+static struct held lock_held(const char *lock)
 {
 	FILE *file = fopen("/proc/lock_stat", "r");
-	char line[512], *colon;
-	double hold;
+	struct held held = { 0 };
+	char line[512], *name, *values;
+	double most, all;
 
 	if (!file)
 		die("/proc/lock_stat");
 	while (fgets(line, sizeof(line), file)) {
-		colon = strstr(line, lock);
-		if (!colon)
+		name = line + strspn(line, " ");
+		values = name + strlen(lock);
+		if (strncmp(name, lock, strlen(lock)) || (*values != ':' && *values != '-'))
 			continue;
-		/* Contentions and waiting first, then acquisitions, and how long it is held: least, most. */
-		if (sscanf(colon + strlen(lock), " %*f %*f %*f %*f %*f %*f %*f %*f %*f %lf", &hold) == 1)
-			result(name, mounts, hold * 1000);
-		break;
+		held.shared |= strncmp(values, "-R", 2) == 0;
+		/* Contentions and waiting first, then acquisitions, and how long it is held: least, most, all. */
+		values = strchr(values, ':');
+		if (values && sscanf(values + 1, "%*f %*f %*f %*f %*f %*f %*f %*f %*f %lf %lf", &most, &all) == 2) {
+			held.all += all;
+			if (most > held.most)
+				held.most = most;
+		}
 	}
 	fclose(file);
+	return held;
 }
 
+/* The locks of umount -l, with lockdep, in instructions. */
 static void burden_locks(unsigned int mounts, bool watched)
 {
-	char path[64];
-	int fd;
+	struct held mount_lock, namespace_sem;
 
 	make_mounts(mounts);
 	if (watched) {
 		ring_open(&rings[0], 512);
 		watch(rings[0].fd, PLACE, 1);
 	}
-	fd = check(sys_open("/proc/lock_stat", O_WRONLY), "/proc/lock_stat");
-	check(write(fd, "0", 1), "/proc/lock_stat");
-	close(fd);
+	put("/proc/lock_stat", "0");
 	check(sys_umount(PLACE, MNT_DETACH), "umount");
-	snprintf(path, sizeof(path), "hold-mount-lock-%s", watched ? "watched" : "unwatched");
-	report_lock(path, "mount_lock.lock:", mounts);
-	snprintf(path, sizeof(path), "hold-namespace-sem-%s", watched ? "watched" : "unwatched");
-	report_lock(path, "namespace_sem-W:", mounts);
-	snprintf(path, sizeof(path), "hold-namespace-sem-shared-%s", watched ? "watched" : "unwatched");
-	report_lock(path, "namespace_sem-R:", mounts);
+	mount_lock = lock_held("mount_lock");
+	namespace_sem = lock_held("namespace_sem");
+	/* What was held exclusively is forgotten when it is downgraded; in that time mount_lock was held longest. */
+	if (namespace_sem.shared)
+		namespace_sem.all += mount_lock.most;
+	result("held-mount-lock", mounts, mount_lock.all * 1000);
+	result("held-namespace-sem", mounts, namespace_sem.all * 1000);
+	if (watched && ring_take(&rings[0]) < mounts)
+		die("records are missing");
 }
 
 static uint64_t cpu_now(void)
@@ -397,14 +448,6 @@ static uint64_t processor_time(void (*operation)(void))
 		usleep(1000);
 	}
 	return median(&s);
-}
-
-static void put(const char *path, const char *text)
-{
-	int fd = check(sys_open(path, O_WRONLY), path);
-
-	check(write(fd, text, strlen(text)), path);
-	close(fd);
 }
 
 /* A user with a user namespace does everything there that may delay others. */
@@ -544,6 +587,8 @@ void bench_burden(int argc, char **argv)
 		burden_locks(parameter, argc > 3);
 	} else if (strcmp(what, "attack") == 0) {
 		burden_attack(parameter);
+	} else if (strcmp(what, "idle") == 0) {
+		burden_idle();
 	} else if (strcmp(what, "trace") == 0) {
 		burden_trace(parameter);
 	} else if (strcmp(what, "queues") == 0) {
@@ -551,7 +596,8 @@ void bench_burden(int argc, char **argv)
 	} else if (strcmp(what, "namespaces") == 0 && argc > 3) {
 		burden_namespaces(parameter, atol(argv[3]));
 	} else {
-		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|queues|namespaces N WATCHES|wakeups|epolls N|attack WATCHES\n");
+		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|idle|queues|namespaces N WATCHES|wakeups|epolls N|attack WATCHES|"
+			"locks MOUNTS [watched]|trace QUEUES\n");
 		exit(2);
 	}
 }

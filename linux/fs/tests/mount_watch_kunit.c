@@ -119,12 +119,9 @@ static struct lone_mount *lone_mount(struct kunit *test, struct test_queue *q)
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, remove_lone_point,
 							   point));
 
-	watch = kzalloc_obj(*watch, GFP_KERNEL);
+	watch = alloc_watch(sizeof(*watch), &q->queue, WATCH_TYPE_MOUNT_NOTIFY, point->id,
+			    TEST_TAG);
 	KUNIT_ASSERT_NOT_NULL(test, watch);
-	init_watch(watch, &q->queue);
-	watch->type = WATCH_TYPE_MOUNT_NOTIFY;
-	watch->id = point->id;
-	watch->info_id = TEST_TAG << WATCH_INFO_ID__SHIFT;
 	KUNIT_ASSERT_EQ(test, 0, add_watch_to_object(watch, &point->watches));
 	return lone;
 }

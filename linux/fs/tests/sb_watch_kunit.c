@@ -115,12 +115,9 @@ static struct super_block *lone_sb(struct kunit *test, struct test_queue *q)
 	KUNIT_ASSERT_NOT_NULL(test, wlist);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, remove_lone_sb, sb));
 
-	swatch = kzalloc_obj(*swatch, GFP_KERNEL);
+	swatch = alloc_watch(sizeof(*swatch), &q->queue, WATCH_TYPE_SB_NOTIFY,
+			     sb->s_watch.id, TEST_TAG);
 	KUNIT_ASSERT_NOT_NULL(test, swatch);
-	init_watch(&swatch->watch, &q->queue);
-	swatch->watch.type = WATCH_TYPE_SB_NOTIFY;
-	swatch->watch.id = sb->s_watch.id;
-	swatch->watch.info_id = TEST_TAG << WATCH_INFO_ID__SHIFT;
 	KUNIT_ASSERT_EQ(test, 0, add_watch_to_object(&swatch->watch, wlist));
 	return sb;
 }

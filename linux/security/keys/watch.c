@@ -65,13 +65,15 @@ static_assert(offsetof(struct key_watch, watch) == 0);
  * last node.
  */
 struct key_watch_root {
-	struct watch		like;		/* What its watches are to be like */
+	struct watch		like;		/* What its watches are to be like, first */
 	unsigned int		nr_nodes;
 	unsigned int		nr_links;
 	unsigned long		max_links;	/* Of nr_links, and of keys in a keyring */
 	int			levels;		/* From the keyring that it was set on */
 	bool			possessed;	/* The owner possesses that */
 };
+
+static_assert(offsetof(struct key_watch_root, like) == 0);
 
 /*
  * A key that a root extends to, or the keyring that it was set on.
@@ -223,8 +225,7 @@ static void put_root(struct key_watch_root *root)
 {
 	if (--root->nr_nodes)
 		return;
-	put_cred(root->like.cred);
-	kfree(root);
+	free_watch(&root->like);
 }
 
 static void free_node(struct key_watch_node *node, struct list_head *todo)
@@ -235,6 +236,8 @@ static void free_node(struct key_watch_node *node, struct list_head *todo)
 	put_root(node->root);
 	kfree(node);
 }
+
+DEFINE_FREE(free_node, struct key_watch_node *, if (_T) free_node(_T, NULL))
 
 /*
  * A queue is closing, and has taken a watch off its key.  The other watches of
@@ -316,16 +319,11 @@ static struct watch_list *new_watch_list(gfp_t gfp)
 	return wlist;
 }
 
-static struct key_watch *new_key_watch(struct key *key, struct watch_queue *wqueue,
-				       gfp_t gfp)
+/* What the core allocated, or NULL. */
+static struct key_watch *init_key_watch(struct key_watch *kw, struct key *key)
 {
-	struct key_watch *kw = kzalloc_obj(*kw, gfp);
-
 	if (!kw)
 		return NULL;
-	init_watch(&kw->watch, wqueue);
-	kw->watch.type = WATCH_TYPE_KEY_NOTIFY;
-	kw->watch.id = key->serial;
 	kw->key = key;
 	INIT_LIST_HEAD(&kw->nodes);
 	INIT_LIST_HEAD(&kw->todo);
@@ -358,22 +356,20 @@ static void add_node(struct key_watch *kw, struct key_watch_node *node)
 static struct key_watch_node *new_root(const struct key_watch *kw, int levels,
 				       bool possessed)
 {
-	struct key_watch_root *root = kzalloc_obj(*root, GFP_KERNEL_ACCOUNT);
+	struct key_watch_root *root = alloc_watch_like(sizeof(*root), &kw->watch,
+						       kw->watch.id, GFP_KERNEL);
 	struct key_watch_node *top;
 
 	if (!root)
 		return NULL;
 	top = new_node(root, GFP_KERNEL_ACCOUNT);
 	if (!top) {
-		kfree(root);
+		free_watch(&root->like);
 		return NULL;
 	}
-	root->like.queue = kw->watch.queue;
-	copy_watch_owner(&root->like, &kw->watch);
 	root->max_links = kw->watch.max_watches;
 	if (kw->watch.share)
 		root->max_links = min(root->max_links, KEY_WATCH_LINKS_MAX);
-	root->like.info_id = kw->watch.info_id;
 	root->levels = levels;
 	root->possessed = possessed;
 	return top;
@@ -429,28 +425,22 @@ static bool may_extend(const struct key_watch_node *parent, struct key *key,
 static struct key_watch *add_child(const struct key_watch_root *root, struct key *key,
 				   gfp_t gfp)
 {
-	struct watch_list *wlist = NULL;
-	struct key_watch *kw;
-	int ret = -ENOMEM;
+	struct key_watch *kw __free(free_watch) =
+		init_key_watch(alloc_watch_like(sizeof(*kw), &root->like, key->serial, gfp),
+			       key);
+	struct watch_list *wlist __free(kfree) = NULL;
+	int ret;
 
+	if (!kw)
+		return ERR_PTR(-ENOMEM);
 	if (!key->watchers) {
 		wlist = new_watch_list(gfp);
 		if (!wlist)
-			return ERR_PTR(ret);
+			return ERR_PTR(-ENOMEM);
 	}
-	kw = new_key_watch(key, queue_of(&root->like), gfp);
-	if (kw) {
-		copy_watch_owner(&kw->watch, &root->like);
-		kw->watch.info_id = root->like.info_id;
-		set_watch_list(key, &wlist);
-		ret = add_watch_to_object(&kw->watch, key->watchers);
-	}
-	kfree(wlist);
-	if (ret) {
-		kfree(kw);
-		return ERR_PTR(ret);
-	}
-	return kw;
+	set_watch_list(key, &wlist);
+	ret = add_watch_to_object(&kw->watch, key->watchers);
+	return ret ? ERR_PTR(ret) : no_free_ptr(kw);
 }
 
 /* Get the node that a root has for a key. */
@@ -974,41 +964,27 @@ static int add_key_watch(key_ref_t key_ref, struct watch_queue *wqueue,
 			 int watch_id, int levels)
 {
 	struct key *key = key_ref_to_ptr(key_ref);
-	struct key_watch_node *top = NULL;
-	struct watch_list *wlist;
-	struct key_watch *kw;
+	struct watch_list *wlist __free(kfree) = new_watch_list(GFP_KERNEL_ACCOUNT);
+	struct key_watch *kw __free(free_watch) =
+		init_key_watch(alloc_watch(sizeof(*kw), wqueue, WATCH_TYPE_KEY_NOTIFY,
+					   key->serial, watch_id), key);
+	struct key_watch_node *top __free(free_node) = NULL;
 	int ret;
 
+	if (!wlist || !kw)
+		return -ENOMEM;
 	ret = security_watch_key(key);
 	if (ret < 0)
 		return ret;
-
-	ret = -ENOMEM;
-	wlist = new_watch_list(GFP_KERNEL_ACCOUNT);
-	kw = new_key_watch(key, wqueue, GFP_KERNEL_ACCOUNT);
-	if (!wlist || !kw || set_watch_owner(&kw->watch))
-		goto out;
-
-	kw->watch.info_id = (u32)watch_id << WATCH_INFO_ID__SHIFT;
 	if (levels) {
 		top = new_root(kw, levels, is_key_possessed(key_ref));
 		if (!top)
-			goto out_cred;
+			return -ENOMEM;
 	}
 
-	scoped_guard(mutex, &key_watch_mutex) {
-		set_watch_list(key, &wlist);
-		ret = set_key_watch(&kw, &top, key);
-	}
-	if (top)
-		free_node(top, NULL);
-out_cred:
-	if (kw && kw->watch.cred)
-		put_cred(kw->watch.cred);
-out:
-	kfree(kw);
-	kfree(wlist);
-	return ret;
+	guard(mutex)(&key_watch_mutex);
+	set_watch_list(key, &wlist);
+	return set_key_watch(&kw, &top, key);
 }
 
 /* Remove what user space set.  The watch stays if there is another reason. */
@@ -1030,23 +1006,18 @@ static int remove_key_watch(const struct key *key, struct watch_queue *wqueue)
 static long watch_key(key_serial_t id, int watch_queue_fd, int watch_id,
 		      bool is_keyring, int levels)
 {
-	struct watch_queue *wqueue;
+	struct watch_queue *wqueue __free(put_watch_queue) =
+		get_queue_for_watch(watch_queue_fd, watch_id);
 	key_ref_t key_ref;
 	long ret;
 
-	if (watch_id < -1 || watch_id > 0xff)
-		return -EINVAL;
+	if (IS_ERR(wqueue))
+		return PTR_ERR(wqueue);
 
 	key_ref = lookup_user_key(id, KEY_LOOKUP_CREATE | KEY_LOOKUP_PARTIAL,
 				  KEY_NEED_VIEW);
 	if (IS_ERR(key_ref))
 		return PTR_ERR(key_ref);
-
-	wqueue = get_watch_queue(watch_queue_fd);
-	if (IS_ERR(wqueue)) {
-		ret = PTR_ERR(wqueue);
-		goto out;
-	}
 
 	if (is_keyring && key_ref_to_ptr(key_ref)->type != &key_type_keyring)
 		ret = -ENOTDIR;
@@ -1054,9 +1025,6 @@ static long watch_key(key_serial_t id, int watch_queue_fd, int watch_id,
 		ret = add_key_watch(key_ref, wqueue, watch_id, levels);
 	else
 		ret = remove_key_watch(key_ref_to_ptr(key_ref), wqueue);
-
-	put_watch_queue(wqueue);
-out:
 	key_ref_put(key_ref);
 	return ret;
 }

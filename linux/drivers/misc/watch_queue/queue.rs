@@ -92,11 +92,11 @@ impl Producer {
         }
     }
 
-    /// Posts a record that takes more than [`Ring::try_post`].
+    /// Posts a record that takes more than [`Ring::try_post`], as [`Backend::post`] does.
     #[inline(never)]
     fn post_otherwise(&mut self, record: &[u8]) -> bool {
         let record = Record::first(record);
-        match (&mut self.store, record) {
+        let wake = match (&mut self.store, record) {
             (Store::Ring(ring, memory), Ok(record)) => ring.post(&**memory, &record),
             // A source that got its record wrong; nothing is lost silently.
             (Store::Ring(ring, memory), Err(_)) => ring.lose(&**memory, META),
@@ -105,7 +105,9 @@ impl Producer {
                 false
             }
             (Store::Closed, _) => false,
-        }
+        };
+
+        wake && self.is_awaited()
     }
 
     /// Returns whether a reader waits.
@@ -163,7 +165,7 @@ impl Backend for Producer {
                 return wake && self.is_awaited();
             }
         }
-        self.post_otherwise(record) && self.is_awaited()
+        self.post_otherwise(record)
     }
 
     fn wake(&mut self) {

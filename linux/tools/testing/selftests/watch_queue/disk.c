@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <linux/mount.h>
 
@@ -153,4 +154,18 @@ void disk_put(struct disk *disk)
 	snprintf(path, sizeof(path), DISK_CONFIG "/nullb/%s", disk->name);
 	rmdir(path);
 	disk->live = false;
+}
+
+int disk_make_xfs(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		execlp("mkfs.xfs", "mkfs.xfs", "-q", "-f", DISK_NODE, NULL);
+		_exit(errno);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }

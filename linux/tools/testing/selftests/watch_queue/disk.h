@@ -31,6 +31,7 @@ int disk_add(struct disk *disk, unsigned int mib);
 /* Blocks are of 1 KiB. */
 int disk_fail(const struct disk *disk, unsigned int block, bool fail);
 int disk_read(unsigned int block);
+int disk_make_xfs(void);	/* Takes 320 MiB; -ENOENT without mkfs.xfs */
 int disk_remove(struct disk *disk);
 void disk_put(struct disk *disk);
 

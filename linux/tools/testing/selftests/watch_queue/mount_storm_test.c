@@ -17,14 +17,20 @@
 #include "mounts.h"
 
 #include "expect.h"
+#include "people.h"
 
 #define SECONDS		3
 #define NR_QUEUES	4
 #define NR_MOUNTS	500
 
-/* The processes that change mounts, and those that watch them. */
+/*
+ * The processes that change mounts, those that watch them, and one without privilege that
+ * does both in namespaces of its own, to which mounts propagate.
+ */
 #define NR_CHANGERS	3
 #define NR_WATCHERS	2
+#define STRANGER	(NR_CHANGERS + NR_WATCHERS)
+#define NR_PROCESSES	(STRANGER + 1)
 
 static uint32_t state;
 
@@ -274,7 +280,8 @@ TEST_F_TIMEOUT(storm, all_at_once, 60)
 {
 	int home, proc, dev, left = 0, now = -1, i, j, status, tries;
 	struct queue queues[NR_QUEUES], q;
-	pid_t pids[NR_CHANGERS + NR_WATCHERS];
+	bool have_stranger = have_userns();
+	pid_t pids[NR_PROCESSES];
 	struct timespec start;
 	union record rec;
 
@@ -309,12 +316,16 @@ TEST_F_TIMEOUT(storm, all_at_once, 60)
 		for (j = 0; j < NR_QUEUES && i >= NR_CHANGERS; j++)
 			if (queue_open(&queues[j], variant->kind, variant->size))
 				_exit(1);
+		if (i == STRANGER && !have_stranger)
+			_exit(0);
+		if (i == STRANGER && (become(&alice) || enter_userns(ALICE, CLONE_NEWNS)))
+			_exit(1);
 		while (!over(&start)) {
 			/* Watchers go with the root that there is now. */
-			if (i >= NR_CHANGERS)
+			if (i >= NR_CHANGERS && i < STRANGER)
 				sys_setns(home, CLONE_NEWNS);
 			for (j = 0; j < 16; j++) {
-				if (i < NR_CHANGERS)
+				if (i < NR_CHANGERS || (i == STRANGER && j & 1))
 					change_something(home);
 				else
 					watch_something(queues, variant->kind,

@@ -84,9 +84,10 @@ static inline int attempt(struct attempt *a, unsigned int nth,
 	return status ? -EIO : 0;
 }
 
-/* The call fails as often as there is something to fail, and then works. */
-static inline void expect_nomem(struct __test_metadata *_metadata, struct attempt *a,
-				int (*call)(const void *arg), const void *arg)
+/* The call fails as often as there is something to fail, which is returned, and then works. */
+static inline unsigned int expect_nomem(struct __test_metadata *_metadata,
+					struct attempt *a,
+					int (*call)(const void *arg), const void *arg)
 {
 	unsigned int nth, failed = 0;
 
@@ -102,6 +103,7 @@ static inline void expect_nomem(struct __test_metadata *_metadata, struct attemp
 	EXPECT_LT(0, failed);
 	EXPECT_GT(MOST, nth);
 	TH_LOG("%u allocations failed", failed);
+	return failed;
 }
 
 /* The same of a call that sets a watch: then there is just the one. */

@@ -141,21 +141,14 @@ TEST_F(sb, quota)
 /* An xfs with quotas of users on a new disk at "mnt"; or skip the test: false. */
 static bool xfs_or_skip(struct __test_metadata *_metadata, struct disk *disk)
 {
-	int status, ret;
-	pid_t pid;
+	int ret;
 
 	if (!disk_or_skip(_metadata, disk, 320))
 		return false;
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (pid == 0) {
-		execlp("mkfs.xfs", "mkfs.xfs", "-q", "-f", DISK_NODE, NULL);
-		_exit(errno == ENOENT ? 127 : 126);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+	ret = disk_make_xfs();
+	if (ret == -ENOENT)
 		SKIP(return false, "no mkfs.xfs");
-	ASSERT_EQ(0, status);
+	ASSERT_EQ(0, ret);
 	ret = sys_mount(DISK_NODE, "mnt", "xfs", 0, "uquota");
 	if (ret == -ENODEV || ret == -EINVAL)
 		SKIP(return false, "no xfs, or no quotas in it");
