@@ -393,23 +393,24 @@ static int block_notify_path(const struct path *path,
 SYSCALL_DEFINE5(block_notify, int, dfd, const char __user *, path,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
 {
-	struct watch_queue *wqueue __free(put_watch_queue) =
-		get_queue_for_watch(watch_fd, watch_id);
+	bool all = at_flags & BLOCK_NOTIFY_ALL;
 	struct path p __free(path_put) = {};
 	int ret;
 
-	if (IS_ERR(wqueue))
-		return PTR_ERR(wqueue);
-
-	if (at_flags & BLOCK_NOTIFY_ALL) {
-		if (at_flags != BLOCK_NOTIFY_ALL || dfd != AT_FDCWD || path)
-			return -EINVAL;
-		return block_notify_all(wqueue, watch_id);
+	if (all && (at_flags != BLOCK_NOTIFY_ALL || dfd != AT_FDCWD || path))
+		return -EINVAL;
+	if (!all) {
+		ret = watch_path_at(dfd, path, at_flags, &p);
+		if (ret)
+			return ret;
 	}
 
-	ret = watch_path_at(dfd, path, at_flags, &p);
-	if (ret)
-		return ret;
+	struct watch_queue *wqueue __free(put_watch_queue) =
+		get_queue_for_watch(watch_fd, watch_id);
+	if (IS_ERR(wqueue))
+		return PTR_ERR(wqueue);
+	if (all)
+		return block_notify_all(wqueue, watch_id);
 	return block_notify_path(&p, wqueue, watch_id);
 }
 

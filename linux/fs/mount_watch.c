@@ -1656,13 +1656,8 @@ static int mnt_unwatch(const struct path *path, struct watch_queue *wqueue)
 SYSCALL_DEFINE5(mount_notify, int, dfd, const char __user *, filename,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
 {
-	struct watch_queue *wqueue __free(put_watch_queue) =
-		get_queue_for_watch(watch_fd, watch_id);
 	struct path path __free(path_put) = {};
 	int err;
-
-	if (IS_ERR(wqueue))
-		return PTR_ERR(wqueue);
 
 	/* What is not mounted has no watch to remove. */
 	err = watch_path_at(dfd, filename,
@@ -1671,13 +1666,19 @@ SYSCALL_DEFINE5(mount_notify, int, dfd, const char __user *, filename,
 		return err;
 	if (!d_is_dir(path.dentry))
 		return -ENOTDIR;
-	if (watch_id < 0)
-		return mnt_unwatch(&path, wqueue);
+	if (watch_id >= 0) {
+		err = path_permission(&path, MAY_EXEC);
+		if (err)
+			return err;
+	}
 
-	err = path_permission(&path, MAY_EXEC);
-	if (err)
-		return err;
-	return mnt_watch(&path, wqueue, watch_id);
+	struct watch_queue *wqueue __free(put_watch_queue) =
+		get_queue_for_watch(watch_fd, watch_id);
+	if (IS_ERR(wqueue))
+		return PTR_ERR(wqueue);
+	if (watch_id >= 0)
+		return mnt_watch(&path, wqueue, watch_id);
+	return mnt_unwatch(&path, wqueue);
 }
 
 static int __init mount_watch_init(void)

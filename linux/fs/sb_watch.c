@@ -693,23 +693,24 @@ static int sb_notify_path(const struct path *path, struct watch_queue *wqueue,
 SYSCALL_DEFINE5(sb_notify, int, dfd, const char __user *, path,
 		unsigned int, at_flags, int, watch_fd, int, watch_id)
 {
-	struct watch_queue *wqueue __free(put_watch_queue) =
-		get_queue_for_watch(watch_fd, watch_id);
+	bool all = at_flags & SB_NOTIFY_ALL;
 	struct path p __free(path_put) = {};
 	int ret;
 
-	if (IS_ERR(wqueue))
-		return PTR_ERR(wqueue);
-
-	if (at_flags & SB_NOTIFY_ALL) {
-		if (at_flags != SB_NOTIFY_ALL || dfd != AT_FDCWD || path)
-			return -EINVAL;
-		return sb_notify_all(wqueue, watch_id);
+	if (all && (at_flags != SB_NOTIFY_ALL || dfd != AT_FDCWD || path))
+		return -EINVAL;
+	if (!all) {
+		ret = watch_path_at(dfd, path, at_flags & ~SB_NOTIFY_SUBMOUNTS, &p);
+		if (ret)
+			return ret;
 	}
 
-	ret = watch_path_at(dfd, path, at_flags & ~SB_NOTIFY_SUBMOUNTS, &p);
-	if (ret)
-		return ret;
+	struct watch_queue *wqueue __free(put_watch_queue) =
+		get_queue_for_watch(watch_fd, watch_id);
+	if (IS_ERR(wqueue))
+		return PTR_ERR(wqueue);
+	if (all)
+		return sb_notify_all(wqueue, watch_id);
 	return sb_notify_path(&p, wqueue, watch_id, at_flags & SB_NOTIFY_SUBMOUNTS);
 }
 

@@ -68,7 +68,7 @@ def judge(r, traces, idle, inlined):
         goals.add(f"the same as the first, from sleep, {mounts:,} mounts", r["asleep-ring"][mounts], 4500)
         goals.add("the same, below fanotify", r["asleep-ring"][mounts], r["asleep-fanotify"][mounts] - 1)
     # Without an LLVM that rustc and clang share, the helpers of Rust are calls.
-    goals.add("post of 24 bytes to one watcher", post, 145 if inlined else 180)
+    goals.add("post of 24 bytes to one watcher", post, 152 if inlined else 187)
     goals.add("the same, below the pipe", post, pipe - 1)
     goals.add("the same, below the BPF ring buffer", post, bpf - 1)
     goals.add("take a record of 24 bytes, in bursts of 100", r["consume-ring"][24], 25)
@@ -78,7 +78,8 @@ def judge(r, traces, idle, inlined):
     goals.add("event filtered out by subtype", traces["filtered-subtype-ring"]["total"], 130)
     goals.add("event filtered out by info", traces["filtered-info-ring"]["total"], 130)
     slopes = {n: (v - r["watchers"][1]) / (n - 1) for n, v in r["watchers"].items() if n > 1}
-    goals.add("1,000 watchers on an object: a further one, against the tenth", slopes[1000] / slopes[10], 1.05)
+    goals.add("1,000 watchers on an object: a further one", slopes[1000], 120)
+    goals.add("the same, against the tenth", slopes[1000] / slopes[10], 1.05)
     goals.add("1,000 queues on other objects, against one", r["queues"][1000] / r["queues"][1], 1.01)
     goals.add("memory of a queue beyond its page, bytes", r["memory-queue"][1], 1024)
     goals.add("memory of a queue beyond its 16 pages, bytes", r["memory-queue"][16], 1024)
@@ -125,9 +126,11 @@ def judge_burden(goals, b, base, locks):
     ratio("mount and umount, 10,000 epoll instances wait for the ring, to mountinfo", b["epolls-ring"][10000], b["epolls-mountinfo"][10000], 1)
     for what in ("mount", "rename"):
         ratio(f"a {what} of another user under attack, to alone", b[f"attacked-{what}"][0], b[f"alone-{what}"][0], 2)
-    goals.add("mount and umount watched by one queue, more than unwatched", b["mount-watched"][1], 1500)
-    goals.add("the same, by 64 queues", b["mount-watched"][64], 15500)
-    goals.add("mount_setattr() watched by one queue, more than unwatched", b["setattr-watched"][1], 800)
+    # By function, the least that was found is in design.md, section 7.
+    goals.add("mount and umount watched by one queue, more than unwatched", b["mount-watched"][1], 1950)
+    goals.add("the same, by 64 queues", b["mount-watched"][64], 21000)
+    goals.add("the same, by one, below fanotify", b["mount-watched"][1], b["mount-fanotify"][1] - 1)
+    goals.add("mount_setattr() watched by one queue, more than unwatched", b["setattr-watched"][1], 1150)
 
 
 def table(header, rows):
