@@ -21,6 +21,7 @@
 #define MNT_DETACH	2
 #define TREE		1000		/* Mounts that go in one call */
 #define PAIRS		500		/* Of what is done with a watch and without */
+#define TURN		4		/* So many of the one, and so many of the other */
 #define MOST_QUEUES	64
 #define USER		1000
 
@@ -120,7 +121,7 @@ static uint64_t rename_pairs(void)
 	return least(&s);
 }
 
-static uint64_t watch_pairs(void)
+static uint64_t directory_pairs(bool watched)
 {
 	struct samples s = { .count = 0 };
 	uint64_t begin;
@@ -128,8 +129,10 @@ static uint64_t watch_pairs(void)
 	for (int i = 0; i < 200; i++) {
 		begin = now();
 		check(mkdir(PLACE "/new", 0755), "mkdir");
-		watch(rings[0].fd, PLACE "/new", 2);
-		watch(rings[0].fd, PLACE "/new", -1);
+		if (watched) {
+			watch(rings[0].fd, PLACE "/new", 2);
+			watch(rings[0].fd, PLACE "/new", -1);
+		}
 		check(rmdir(PLACE "/new"), "rmdir");
 		sample(&s, begin);
 		ring_take(&rings[0]);
@@ -153,40 +156,23 @@ static void burden_directories(unsigned int mounts)
 	watch(rings[0].fd, PLACE "/a", 1);
 	result("rename-watched", mounts, rename_pairs());
 	watch(rings[0].fd, PLACE "/a", -1);
-	result("watch-rmdir", mounts, watch_pairs());
+	result("rmdir", mounts, directory_pairs(false));
+	result("watch-rmdir", mounts, directory_pairs(true));
 	ring_close(&rings[0]);
-}
-
-static void mount_samples(struct samples *s, unsigned int queues)
-{
-	uint64_t begin;
-
-	for (int i = 0; i < PAIRS; i++) {
-		begin = now();
-		mount_pair();
-		sample(s, begin);
-		take_all(queues);
-	}
 }
 
 static uint64_t mount_pairs(unsigned int queues)
 {
 	struct samples s = { .count = 0 };
+	uint64_t begin;
 
-	mount_samples(&s, queues);
+	for (int i = 0; i < PAIRS; i++) {
+		begin = now();
+		mount_pair();
+		sample(&s, begin);
+		take_all(queues);
+	}
 	return least(&s);
-}
-
-/* To be compared with another kernel: what is least must not hang on one sample. */
-static void burden_idle(void)
-{
-	struct samples s = { .count = 0 };
-
-	make_mounts(0);
-	mount_samples(&s, 0);
-	result("mount-idle-median", PAIRS, median(&s));
-	mount_samples(&s, 0);
-	result("mount-idle", PAIRS, least(&s));
 }
 
 static void setattr(void)
@@ -213,15 +199,14 @@ static uint64_t more_when_watched(unsigned int queues, void (*operation)(void))
 	struct samples with = { .count = 0 }, without = { .count = 0 };
 	uint64_t begin;
 
-	/* Twice each, for an attribute to be set and cleared. */
 	for (int i = 0; i < 2 * PAIRS; i++) {
-		if (i % 4 == 0)
+		if (i % (2 * TURN) == 0)
 			watch_all(queues, 1);
-		else if (i % 4 == 2)
+		else if (i % TURN == 0)
 			watch_all(queues, -1);
 		begin = now();
 		operation();
-		sample(i % 4 < 2 ? &with : &without, begin);
+		sample(i % (2 * TURN) < TURN ? &with : &without, begin);
 		take_all(queues);
 	}
 	return least(&with) - least(&without);
@@ -230,9 +215,12 @@ static uint64_t more_when_watched(unsigned int queues, void (*operation)(void))
 static void burden_queues(void)
 {
 	static const int counts[] = { 1, 10, MOST_QUEUES };
+	static const struct rlimit limit = { 16384, 16384 };
 	uint64_t idle;
 	int fan;
 
+	/* Watches that were removed count until RCU has let go of them. */
+	check(setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
 	make_mounts(0);
 	for (int i = 0; i < MOST_QUEUES; i++)
 		ring_open(&rings[i], 1);
@@ -587,8 +575,6 @@ void bench_burden(int argc, char **argv)
 		burden_locks(parameter, argc > 3);
 	} else if (strcmp(what, "attack") == 0) {
 		burden_attack(parameter);
-	} else if (strcmp(what, "idle") == 0) {
-		burden_idle();
 	} else if (strcmp(what, "trace") == 0) {
 		burden_trace(parameter);
 	} else if (strcmp(what, "queues") == 0) {
@@ -596,7 +582,7 @@ void bench_burden(int argc, char **argv)
 	} else if (strcmp(what, "namespaces") == 0 && argc > 3) {
 		burden_namespaces(parameter, atol(argv[3]));
 	} else {
-		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|idle|queues|namespaces N WATCHES|wakeups|epolls N|attack WATCHES|"
+		fprintf(stderr, "usage: bench burden umount DEPTH|directories MOUNTS|queues|namespaces N WATCHES|wakeups|epolls N|attack WATCHES|"
 			"locks MOUNTS [watched]|trace QUEUES\n");
 		exit(2);
 	}

@@ -237,7 +237,14 @@ static void free_node(struct key_watch_node *node, struct list_head *todo)
 	kfree(node);
 }
 
-DEFINE_FREE(free_node, struct key_watch_node *, if (_T) free_node(_T, NULL))
+/* A node that is not on a key, or NULL. */
+static void free_top(struct key_watch_node *top)
+{
+	if (top)
+		free_node(top, NULL);
+}
+
+DEFINE_FREE(free_top, struct key_watch_node *, free_top(_T))
 
 /*
  * A queue is closing, and has taken a watch off its key.  The other watches of
@@ -968,7 +975,7 @@ static int add_key_watch(key_ref_t key_ref, struct watch_queue *wqueue,
 	struct key_watch *kw __free(free_watch) =
 		init_key_watch(alloc_watch(sizeof(*kw), wqueue, WATCH_TYPE_KEY_NOTIFY,
 					   key->serial, watch_id), key);
-	struct key_watch_node *top __free(free_node) = NULL;
+	struct key_watch_node *top __free(free_top) = NULL;
 	int ret;
 
 	if (!wlist || !kw)
