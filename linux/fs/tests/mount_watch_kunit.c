@@ -330,6 +330,9 @@ static void mount_watch_splice(struct kunit *test)
 	dput(moved);
 	dput(found);
 	KUNIT_EXPECT_PTR_EQ(test, to, moved->d_parent);
+	/* As the filesystem would know by then. */
+	drop_nlink(d_inode(from));
+	inc_nlink(d_inode(to));
 
 	flush_delayed_work(&mnt_rescan_worker);
 	n = test_queue_next(test, q, WATCH_TYPE_MOUNT_NOTIFY, NOTIFY_MOUNT_RESCAN);
