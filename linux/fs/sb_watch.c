@@ -106,25 +106,19 @@ static bool sb_tailor_quota(const struct sb_watch *swatch,
 static bool sb_tailor(const struct watch *watch, struct watch_notification *n)
 {
 	const struct sb_watch *swatch = to_sb_watch(watch);
-	struct superblock_error_notification *error;
 
 	switch (n->subtype) {
-	case NOTIFY_SUPERBLOCK_ERROR:
-		error = container_of(n, struct superblock_error_notification,
-				     s.watch);
-		if (!swatch->privileged) {
-			error->ino = 0;
-			error->generation = 0;
-			error->pos = 0;
-			error->len = 0;
-		}
+	case NOTIFY_SUPERBLOCK_READONLY:
+	case NOTIFY_SUPERBLOCK_RECONFIGURED:
+	case NOTIFY_SUPERBLOCK_SHUTDOWN:
 		return true;
 	case NOTIFY_SUPERBLOCK_EDQUOT:
 		return sb_tailor_quota(swatch,
 				       container_of(n, struct superblock_quota_notification,
 						    s.watch));
 	default:
-		return true;
+		/* Of the I/O of others, as FAN_FS_ERROR has it, and what root does. */
+		return swatch->privileged;
 	}
 }
 
@@ -140,11 +134,12 @@ static void post_sb(struct super_block *sb, struct superblock_notification *s,
 	s->sb_id = sb->s_watch.id;
 
 	/* First, for whoever acts on the record to find the event counted. */
-	if (subtype == NOTIFY_SUPERBLOCK_ERROR ||
-	    subtype == NOTIFY_SUPERBLOCK_EDQUOT)
-		atomic64_inc(&sb->s_watch.errors);
-	else
+	if (subtype == NOTIFY_SUPERBLOCK_READONLY ||
+	    subtype == NOTIFY_SUPERBLOCK_RECONFIGURED ||
+	    subtype == NOTIFY_SUPERBLOCK_SHUTDOWN)
 		atomic64_inc(&sb->s_watch.changes);
+	else
+		atomic64_inc(&sb->s_watch.errors);
 
 	rcu_read_lock();
 	post_watch_notification(rcu_dereference(sb->s_watch.watchers),

@@ -31,32 +31,38 @@ static struct sb_watch *some_watch(struct kunit *test, bool privileged)
 	return swatch;
 }
 
-static void sb_watch_tailor_error(struct kunit *test)
+static void sb_watch_tailor_subtype(struct kunit *test)
 {
-	const struct superblock_error_notification n = {
-		.s.watch.type	= WATCH_TYPE_SB_NOTIFY,
-		.s.watch.subtype = NOTIFY_SUPERBLOCK_ERROR,
-		.s.sb_id	= 17,
-		.error		= EIO,
-		.type		= SUPERBLOCK_ERROR_METADATA,
-		.ino		= 1,
-		.generation	= 2,
-		.pos		= 3,
-		.len		= 4,
+	static const struct {
+		unsigned int subtype;
+		bool plain;
+	} cases[] = {
+		{ NOTIFY_SUPERBLOCK_READONLY, true },
+		{ NOTIFY_SUPERBLOCK_RECONFIGURED, true },
+		{ NOTIFY_SUPERBLOCK_SHUTDOWN, true },
+		{ NOTIFY_SUPERBLOCK_ERROR, false },
+		{ NOTIFY_SUPERBLOCK_FREEZE, false },
+		{ NOTIFY_SUPERBLOCK_THAW, false },
 	};
-	struct superblock_error_notification copy = n, bare = n;
+	struct sb_watch *privileged = some_watch(test, true);
+	struct sb_watch *plain = some_watch(test, false);
+	struct superblock_error_notification n, copy;
+	unsigned int i;
 
-	KUNIT_EXPECT_TRUE(test, sb_tailor(&some_watch(test, true)->watch,
-					  &copy.s.watch));
-	KUNIT_EXPECT_MEMEQ(test, &copy, &n, sizeof(n));
-
-	bare.ino = 0;
-	bare.generation = 0;
-	bare.pos = 0;
-	bare.len = 0;
-	KUNIT_EXPECT_TRUE(test, sb_tailor(&some_watch(test, false)->watch,
-					  &copy.s.watch));
-	KUNIT_EXPECT_MEMEQ(test, &copy, &bare, sizeof(n));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		n = (struct superblock_error_notification) {
+			.s.watch.type	= WATCH_TYPE_SB_NOTIFY,
+			.s.watch.subtype = cases[i].subtype,
+			.error		= EIO,
+			.ino		= 1,
+		};
+		copy = n;
+		KUNIT_EXPECT_TRUE(test, sb_tailor(&privileged->watch, &copy.s.watch));
+		KUNIT_EXPECT_MEMEQ(test, &copy, &n, sizeof(n));
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].plain,
+				    sb_tailor(&plain->watch, &copy.s.watch),
+				    "subtype %u", cases[i].subtype);
+	}
 }
 
 static void sb_watch_tailor_quota(struct kunit *test)
@@ -215,7 +221,7 @@ static void sb_watch_rdonly_on_error(struct kunit *test)
 }
 
 static struct kunit_case sb_watch_cases[] = {
-	KUNIT_CASE(sb_watch_tailor_error),
+	KUNIT_CASE(sb_watch_tailor_subtype),
 	KUNIT_CASE(sb_watch_tailor_quota),
 	KUNIT_CASE(sb_watch_flags_change),
 	KUNIT_CASE(sb_watch_emergency),

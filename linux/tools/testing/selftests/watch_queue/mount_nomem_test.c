@@ -37,7 +37,7 @@ static int make_peers(void)
 	ret = ret ?: sys_mount(".", "peer", NULL, MS_BIND, NULL);
 	ret = ret ?: sys_mount("none", "tree", "tmpfs", 0, NULL);
 	ret = ret ?: set_propagation("tree", MS_PRIVATE);
-	return ret ?: or_errno(mkdir("tree/x", 0755)) ?: sys_mount("none", "tree/x", "tmpfs", 0, NULL);
+	return ret ?: or_errno(mkdir("tree/x", 0755)) ?: sys_mount("x", "tree/x", "tmpfs", 0, NULL);
 }
 
 /* Each mount in a namespace that is watched takes some memory more, before it is there. */
